@@ -1,0 +1,133 @@
+/**
+ * Every setting, where it comes from, what it means and what happens when it is wrong. The environment is read here and
+ * nowhere else; a process with a bad setting does not start, and says which variable and why.
+ */
+
+/** The four services that a process may run. */
+export const SERVICES = ['users', 'documents', 'collaboration', 'worker'] as const;
+
+/** One of {@link SERVICES}. */
+export type Service = (typeof SERVICES)[number];
+
+/** The settings of one process. */
+export interface Config {
+  /** Listen address. */
+  readonly host: string;
+  /** Listen port; 0 takes a free one. */
+  readonly port: number;
+  readonly database_url: string;
+  readonly redis_url: string;
+  /** What runs here; the routes of anything else are 404. */
+  readonly services: ReadonlySet<Service>;
+  /** Name of this node in the actor directory; null draws a random one. */
+  readonly node_id: string | null;
+  /** HS256 key: the UTF-8 bytes of this text. */
+  readonly jwt_secret: string;
+  readonly access_token_ttl_s: number;
+  readonly refresh_token_ttl_s: number;
+  /** Off for load tests only. */
+  readonly rate_limits: boolean;
+  readonly sentry_dsn: string | null;
+  readonly log_level: string;
+  /** Origins that browsers may call from; empty allows none but our own. */
+  readonly cors_origins: readonly string[];
+  /** Whether `X-Forwarded-For` and `X-Forwarded-Proto` are believed. */
+  readonly trust_proxy: boolean;
+}
+
+/** A setting that is missing or wrong. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+
+  constructor(
+    readonly variable: string,
+    readonly reason: string,
+  ) {
+    super(`${variable} ${reason}`);
+  }
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+
+/** Reads the settings. Throws {@link ConfigError} on the first that is missing or wrong. */
+export function readConfig(env: Environment = process.env): Config {
+  return {
+    host: text(env, 'HOST') ?? '127.0.0.1',
+    port: integer(env, 'PORT', 3000, 0, 65_535),
+    database_url: url(env, 'DATABASE_URL', ['postgres:', 'postgresql:']),
+    redis_url: url(env, 'REDIS_URL', ['redis:', 'rediss:']),
+    services: services(env),
+    node_id: nodeId(env),
+    jwt_secret: secret(env),
+    access_token_ttl_s: integer(env, 'ACCESS_TOKEN_TTL', 900, 1, 86_400 * 30),
+    refresh_token_ttl_s: integer(env, 'REFRESH_TOKEN_TTL', 2_592_000, 1, 86_400 * 3650),
+    rate_limits: choice(env, 'RATE_LIMITS', ['on', 'off'], 'on') === 'on',
+    sentry_dsn: env.SENTRY_DSN ? url(env, 'SENTRY_DSN', ['https:', 'http:']) : null,
+    log_level: choice(env, 'LOG_LEVEL', LOG_LEVELS, 'info'),
+    cors_origins: origins(env),
+    trust_proxy: choice(env, 'TRUST_PROXY', ['on', 'off'], 'off') === 'on',
+  };
+}
+
+function text(env: Environment, name: string): string | null {
+  const value = env[name]?.trim();
+  return value === undefined || value === '' ? null : value;
+}
+
+function integer(env: Environment, name: string, fallback: number, min: number, max: number): number {
+  const raw = text(env, name);
+  if (raw === null) return fallback;
+  const value = /^\d+$/.test(raw) ? Number(raw) : Number.NaN;
+  if (!(value >= min && value <= max)) throw new ConfigError(name, `must be a whole number from ${min} to ${max}`);
+  return value;
+}
+
+function choice(env: Environment, name: string, allowed: readonly string[], fallback: string): string {
+  const value = text(env, name) ?? fallback;
+  if (!allowed.includes(value)) throw new ConfigError(name, `must be one of ${allowed.join(', ')}`);
+  return value;
+}
+
+function url(env: Environment, name: string, protocols: readonly string[]): string {
+  const raw = text(env, name);
+  if (raw === null) throw new ConfigError(name, 'is required');
+  if (!URL.canParse(raw) || !protocols.includes(new URL(raw).protocol))
+    throw new ConfigError(name, `must be a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`);
+  return raw;
+}
+
+function secret(env: Environment): string {
+  const value = env.JWT_SECRET;
+  if (value === undefined || value === '') throw new ConfigError('JWT_SECRET', 'is required');
+  if (new TextEncoder().encode(value).length < 32)
+    throw new ConfigError('JWT_SECRET', 'must be at least 32 bytes long');
+  return value;
+}
+
+function nodeId(env: Environment): string | null {
+  const value = text(env, 'NODE_ID');
+  if (value !== null && !/^[A-Za-z0-9._-]{1,64}$/.test(value))
+    throw new ConfigError('NODE_ID', 'must be 1 to 64 letters, digits, dots, dashes or underscores');
+  return value;
+}
+
+function services(env: Environment): ReadonlySet<Service> {
+  const raw = text(env, 'SERVICES') ?? 'all';
+  const named = raw.split(',').map((name) => name.trim());
+  if (named.length === 1 && named[0] === 'all') return new Set(SERVICES);
+  for (const name of named)
+    if (!SERVICES.some((service) => service === name))
+      throw new ConfigError('SERVICES', `names '${name}'; it takes all, or a comma list of ${SERVICES.join(', ')}`);
+  return new Set(SERVICES.filter((service) => named.includes(service)));
+}
+
+function origins(env: Environment): readonly string[] {
+  const list = (text(env, 'CORS_ORIGINS') ?? '').split(',').map((origin) => origin.trim());
+  const named = list.filter((origin) => origin !== '');
+  for (const origin of named)
+    if (!URL.canParse(origin) || new URL(origin).origin !== origin)
+      throw new ConfigError('CORS_ORIGINS', `holds '${origin}', which is not an origin such as https://example.org`);
+  return named;
+}

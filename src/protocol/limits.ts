@@ -1,0 +1,77 @@
+/**
+ * Every bound of the system, by name, with its unit last. A bound that stands nowhere else is not a bound: tests probe
+ * each of these at N and at N + 1. Limits of a delta's own form stand beside its parser, in content/.
+ */
+export const LIMITS = {
+  /** REST bodies. */
+  body_bytes_max: 1024 * 1024,
+  /** The body of a document's creation, which may carry content. */
+  create_body_bytes_max: 16 * 1024 * 1024,
+  title_chars_max: 255,
+  display_name_chars_max: 100,
+  email_chars_max: 254,
+  password_chars_min: 10,
+  /** bcrypt reads 72 bytes; longer passwords are hashed first, so this only bounds work. */
+  password_chars_max: 1024,
+  page_items_max: 100,
+  page_items_default: 20,
+
+  /** One JSON text frame. */
+  json_frame_bytes_max: 1024 * 1024,
+  /** One binary frame of the Yjs doors. */
+  yjs_frame_bytes_max: 8 * 1024 * 1024,
+  /** A presence state, as JSON. */
+  presence_state_bytes_max: 4096,
+  /** Awareness clientIDs that one socket may introduce. */
+  awareness_clients_per_socket_max: 16,
+  /** Unsent bytes of one socket; beyond it the reader is too slow and is closed with 1013. */
+  socket_backlog_bytes_max: 16 * 1024 * 1024,
+  /** Frames kept while a socket's token, role and document are being looked up. */
+  queued_frames_before_open_max: 64,
+  queued_bytes_before_open_max: 8 * 1024 * 1024,
+
+  /** Entries that one document's mailbox takes in one turn before presence is dropped. */
+  mailbox_soft_max: 2_000,
+  /** Entries beyond which edits are refused with `RATE_LIMITED`. */
+  mailbox_hard_max: 10_000,
+  /** Recent edits kept in memory to transform late ones over. */
+  window_revs_max: 2_000,
+  window_bytes_max: 4 * 1024 * 1024,
+  /** Edits that may wait for the disk, per document; beyond it the document is read-only until they are written. */
+  backlog_revs_max: 50_000,
+  backlog_bytes_max: 32 * 1024 * 1024,
+  /** The same for all documents of a node together. */
+  node_backlog_bytes_max: 512 * 1024 * 1024,
+  /** (user, client_id) pairs whose last seq a document keeps in memory. */
+  clients_remembered_max: 10_000,
+  /** Rows and bytes of one group commit. */
+  flush_rows_max: 4_096,
+  flush_bytes_max: 16 * 1024 * 1024,
+} as const;
+
+/** Times of the running system, in milliseconds unless the name says otherwise. */
+export const TIMES = {
+  /** Without any frame for 30 s a y-websocket client reconnects: stay well below. */
+  keep_alive_ms: 20_000,
+  /** Stock awareness drops a peer not renewed for 30 s. */
+  awareness_renew_ms: 15_000,
+  /** Presence of one document is gathered for this long and sent as one frame. */
+  presence_tick_ms: 40,
+  /** Storage that has not confirmed for this long is shown as `unsaved`. */
+  unsaved_after_ms: 2_000,
+  /** How long everything must have been on disk before `saving` becomes `saved` again. */
+  saved_settle_ms: 250,
+  /** A document nobody is connected to leaves memory after this. */
+  passivate_after_ms: 30_000,
+  /** How long deltas of Yjs edits go on being computed after the last reader of deltas left. */
+  delta_demand_ms: 600_000,
+  node_beat_ms: 2_000,
+  node_life_ms: 8_000,
+  /** Storage that has not answered a group commit for this long: its outcome counts as unknown. */
+  flush_timeout_ms: 10_000,
+  /** REST edits wait this long for durability, then answer 503. */
+  rest_durable_wait_ms: 5_000,
+  claim_timeout_ms: 5_000,
+  /** How long a drain may take before the process leaves all the same. */
+  drain_ms: 9_000,
+} as const;
