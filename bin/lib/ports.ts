@@ -1,0 +1,28 @@
+/**
+ * Ports for servers that may be stopped and started again on the same one.
+ *
+ * The kernel hands out ports of its ephemeral range (from 32768 up) to every outgoing connection, one's own retries to a
+ * server that is down included: a port of that range may be taken when the server comes back. So ours lie below it.
+ */
+import { createServer } from 'node:net';
+
+const PORT_MIN = 15_000;
+const PORT_MAX = 32_000;
+
+/** A port of 127.0.0.1 that nothing listens on now. */
+export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < 100; tries++) {
+    const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
+    if ((await tryPort('127.0.0.1', port)) === null) return port;
+  }
+  throw new Error(`no free port between ${PORT_MIN} and ${PORT_MAX} on 127.0.0.1`);
+}
+
+/** Null when one can listen there, otherwise the system's reason: `EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`, `ENOTFOUND` … */
+export function tryPort(host: string, port: number): Promise<string | null> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(null)));
+  });
+}
