@@ -1,0 +1,83 @@
+/**
+ * Access tokens: short-lived JWTs that say who calls, in which session and until when. Their signature proves only that
+ * we issued them; whether the session still lives is asked elsewhere (sessions.ts), so a token never outlives a sign-out.
+ *
+ * HS256 is pinned on the way in, so that a token cannot choose its own algorithm. The library's own check of `exp` is
+ * kept out of the way (it is shown the year 1970) and made here by our clock, since it would not tell an expired token
+ * from a forged one. `iat` is stamped by the library from the machine's time; nothing is decided by it.
+ */
+import { jwt } from '@elysiajs/jwt';
+import type { Clock } from '../base/clock.ts';
+import { isUuid } from '../base/ids.ts';
+import type { Random } from '../base/random.ts';
+
+/** What an account may do beyond its own documents. */
+export type UserRole = 'user' | 'admin';
+
+/** Who is behind a request or a socket. */
+export interface Caller {
+  readonly user_id: string;
+  readonly session_id: string;
+  /** As the token says it; what matters is asked of the database. */
+  readonly role: UserRole;
+  /** When the token ends, epoch seconds. */
+  readonly expires_at: number;
+}
+
+/** The answer to "who is this?"; a refusal is a value, since every door turns it into its own kind of no. */
+export type AuthResult =
+  | { readonly ok: true; readonly caller: Caller }
+  | { readonly ok: false; readonly code: 'UNAUTHENTICATED' | 'TOKEN_EXPIRED' | 'TOKEN_REVOKED' };
+
+/** What tokens are made of. */
+export interface TokenParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** HS256 key: the UTF-8 bytes of this text. */
+  readonly secret: string;
+  readonly ttl_s: number;
+}
+
+const PARTY = 'concord';
+
+/** Issues and reads access tokens. */
+export class AccessTokens {
+  readonly #parts: TokenParts;
+  readonly #jwt;
+
+  constructor(parts: TokenParts) {
+    this.#parts = parts;
+    this.#jwt = jwt({ secret: parts.secret, alg: 'HS256', iss: PARTY, aud: PARTY }).decorator.jwt;
+  }
+
+  /** How long a token lives, seconds. */
+  get ttl_s(): number {
+    return this.#parts.ttl_s;
+  }
+
+  /** A fresh token of `session_id`. */
+  issue(user: { readonly id: string; readonly role: UserRole }, session_id: string): Promise<string> {
+    const { clock, random, ttl_s } = this.#parts;
+    const exp = Math.floor(clock.now() / 1000) + ttl_s;
+    return this.#jwt.sign({ sub: user.id, sid: session_id, role: user.role, jti: random.id(), exp });
+  }
+
+  /** Whether `token` is ours and not expired. Says nothing about its session. */
+  async verify(token: string): Promise<AuthResult> {
+    const claims = await this.#jwt.verify(token, {
+      algorithms: ['HS256'],
+      issuer: PARTY,
+      audience: PARTY,
+      requiredClaims: ['sub', 'sid', 'role', 'exp', 'jti'],
+      currentDate: new Date(0),
+    });
+    if (claims === false) return { ok: false, code: 'UNAUTHENTICATED' };
+    const { sub, sid, role, exp } = claims;
+    if (typeof sub !== 'string' || typeof sid !== 'string' || typeof exp !== 'number')
+      return { ok: false, code: 'UNAUTHENTICATED' };
+    if (!isUuid(sub) || !isUuid(sid) || (role !== 'user' && role !== 'admin'))
+      return { ok: false, code: 'UNAUTHENTICATED' };
+    if (this.#parts.clock.now() >= exp * 1000) return { ok: false, code: 'TOKEN_EXPIRED' };
+    return { ok: true, caller: { user_id: sub, session_id: sid, role, expires_at: exp } };
+  }
+}

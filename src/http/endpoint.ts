@@ -1,0 +1,172 @@
+/**
+ * One route, said once. An {@link EndpointSpec} is what the server enforces and what the OpenAPI page prints: who may
+ * call, what must be sent, what comes back and which refusals there are. A route has no other way in.
+ *
+ * The order of checks is part of the contract: who calls (401, 403), then the ids in the path, the query, the body (415,
+ * 413, 422), and only then the handler, which sees nothing that has not passed. Elysia routes the request and hands it
+ * over untouched; its own parsing and validation are never used, because they coerce.
+ */
+import type { Elysia } from 'elysia';
+import Type, { type Static, type TObject, type TSchema } from 'typebox';
+import type { AuthResult, Caller } from '../domain/tokens.ts';
+import { ConcordError, type ErrorCode, invalidField } from '../protocol/errors.ts';
+import { LIMITS } from '../protocol/limits.ts';
+import { operationOf } from './docs-operation.ts';
+import { type ErrorReporter, jsonResponse, refusal } from './errors.ts';
+import { type Exchange, exchangeOf, type RequestContext } from './request.ts';
+import { readJson } from './request-body.ts';
+import type { Shape } from './schemas.ts';
+import { type Check, compileCheck } from './schemas-check.ts';
+
+export type { Caller } from '../domain/tokens.ts';
+export type { RequestContext } from './request.ts';
+
+/** Who may call: anyone, anyone signed in, or admins. */
+export type Access = 'none' | 'user' | 'admin';
+
+/** What every route needs from outside. */
+export interface EndpointServices {
+  /** Who a bearer token speaks for, its session included. */
+  authenticate(token: string): Promise<AuthResult>;
+  /** Whether the account is an admin now, whatever its token says. */
+  isAdmin(user_id: string): Promise<boolean>;
+  readonly reporter: ErrorReporter;
+}
+
+/** What a handler gets; everything in it has passed its schema. */
+export interface EndpointInput<Params, Query, Body, Auth extends Access> {
+  /** Ids, lower-cased. */
+  readonly params: Params;
+  readonly query: Query;
+  readonly body: Body;
+  readonly caller: Auth extends 'none' ? null : Caller;
+  readonly context: RequestContext;
+}
+
+/** A result with a status of its own: see {@link reply}. */
+export class Reply<Data> {
+  constructor(
+    readonly status: 200 | 201,
+    readonly data: Data,
+  ) {}
+}
+
+/** Answers with `status` instead of the route's usual one. */
+export function reply<Data>(status: 200 | 201, data: Data): Reply<Data> {
+  return new Reply(status, data);
+}
+
+/** One route. `Data` is the schema of `data` in the response; the compiler holds the handler to it. */
+export interface EndpointSpec<
+  Auth extends Access,
+  Data extends TSchema,
+  Params extends TObject,
+  Query extends TObject,
+  Body extends TSchema,
+> {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** As Elysia writes it: `/v1/documents/:id`. */
+  readonly path: string;
+  /** Group on the OpenAPI page. */
+  readonly tag: string;
+  readonly summary: string;
+  readonly description: string;
+  readonly auth: Auth;
+  /** See `idParams`. */
+  readonly params?: Params;
+  /** Every value is text. Names that are not in it are refused; absent, so are all. */
+  readonly query?: Query;
+  /** Absent: a body is not read. */
+  readonly body?: Body;
+  readonly body_example?: Shape<NoInfer<Body>>;
+  /** `LIMITS.body_bytes_max` when absent. */
+  readonly body_bytes_max?: number;
+  readonly status: 200 | 201;
+  /** Statuses that {@link reply} may answer with besides. */
+  readonly other_status?: 200 | 201;
+  readonly data: Data;
+  readonly example: Shape<NoInfer<Data>>;
+  /** Codes beyond those that follow from the rest of the spec. */
+  readonly errors: readonly ErrorCode[];
+  handle(
+    input: EndpointInput<Static<Params>, Static<Query>, Static<Body>, Auth>,
+  ): Promise<Shape<NoInfer<Data>> | Reply<Shape<NoInfer<Data>>>>;
+}
+
+const NOTHING = Type.Object({}, { additionalProperties: false });
+
+/** Adds the route to `app`. */
+export function endpoint<
+  const Auth extends Access,
+  Data extends TSchema,
+  Params extends TObject = typeof NOTHING,
+  Query extends TObject = typeof NOTHING,
+  Body extends TSchema = typeof NOTHING,
+>(app: Elysia, services: EndpointServices, spec: EndpointSpec<Auth, Data, Params, Query, Body>): Elysia {
+  const params: Check<TSchema> = compileCheck(spec.params ?? NOTHING);
+  const query: Check<TSchema> = compileCheck(spec.query ?? NOTHING);
+  const body: Check<TSchema> | null = spec.body === undefined ? null : compileCheck(spec.body);
+  const bytes_max = spec.body_bytes_max ?? LIMITS.body_bytes_max;
+
+  const serve = async (request: Request, raw_params: RawParams): Promise<Response> => {
+    const exchange = exchangeOf(request);
+    exchange.route = spec.path;
+    const caller = spec.auth === 'none' ? null : await admit(request, exchange, services, spec.auth === 'admin');
+    const checked = {
+      params: params(lowerCased(raw_params)),
+      query: query(queryOf(request.url)),
+      body: body === null ? {} : body(await readJson(request, bytes_max)),
+      caller,
+      context: exchange,
+    };
+    // The compiler cannot see that the checks above are those of this spec's own schemas.
+    const input = checked as unknown as EndpointInput<Static<Params>, Static<Query>, Static<Body>, Auth>;
+    const result = await spec.handle(input);
+    const { status, data } = result instanceof Reply ? result : { status: spec.status, data: result };
+    return jsonResponse(status, { success: true, data });
+  };
+
+  app.route(
+    spec.method,
+    spec.path,
+    ({ request, params }) => serve(request, params).catch((error) => refusal(request, error, services.reporter)),
+    { parse: 'none', detail: operationOf(spec) },
+  );
+  return app;
+}
+
+type RawParams = Readonly<Record<string, string | null | undefined>>;
+
+/** RFC 6750: the scheme in any case, one token68. */
+const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
+
+async function admit(
+  request: Request,
+  exchange: Exchange,
+  services: EndpointServices,
+  admins_only: boolean,
+): Promise<Caller> {
+  const token = BEARER.exec(request.headers.get('authorization') ?? '')?.[1];
+  if (token === undefined) throw new ConcordError('UNAUTHENTICATED');
+  const result = await services.authenticate(token);
+  if (!result.ok) throw new ConcordError(result.code);
+  exchange.user_id = result.caller.user_id;
+  if (admins_only && !(await services.isAdmin(result.caller.user_id))) throw new ConcordError('FORBIDDEN');
+  return result.caller;
+}
+
+/** UUIDs compare without case; one form inside keeps one document from having two names. */
+function lowerCased(raw: RawParams): Record<string, string> {
+  return Object.fromEntries(Object.entries(raw).map(([name, value]) => [name, (value ?? '').toLowerCase()]));
+}
+
+function queryOf(url: string): Record<string, string> {
+  const start = url.indexOf('?');
+  if (start === -1) return {};
+  const found: Record<string, string> = Object.create(null);
+  for (const [name, value] of new URLSearchParams(url.slice(start + 1).split('#', 1)[0])) {
+    if (name in found) throw invalidField(`/${name}`, 'is given twice');
+    found[name] = value;
+  }
+  return found;
+}

@@ -1,0 +1,59 @@
+/**
+ * Reads a JSON body, strictly and within bounds. The bytes are counted as they arrive: `Content-Length` is only the
+ * caller's word, and may be absent. Reading stops at the first byte too many, so memory stays bounded by the limit
+ * whatever is sent.
+ */
+import { ConcordError, invalidField } from '../protocol/errors.ts';
+
+/** `application/json`, alone or with a charset of UTF-8 (JSON has no other: RFC 8259 section 8.1). */
+const JSON_CONTENT = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*$/i;
+
+/**
+ * The parsed body of `request`. Errors: UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE (over `bytes_max`), VALIDATION_ERROR
+ * (not UTF-8, not JSON).
+ */
+export async function readJson(request: Request, bytes_max: number): Promise<unknown> {
+  const { headers } = request;
+  if (!JSON_CONTENT.test(headers.get('content-type') ?? '')) throw new ConcordError('UNSUPPORTED_MEDIA_TYPE');
+  const encoding = headers.get('content-encoding') ?? 'identity';
+  if (encoding.toLowerCase() !== 'identity')
+    throw new ConcordError('UNSUPPORTED_MEDIA_TYPE', 'Send the body without a content-encoding.');
+  if (Number(headers.get('content-length') ?? 0) > bytes_max) throw tooLarge(bytes_max);
+  return parse(await readBytes(request, bytes_max));
+}
+
+async function readBytes(request: Request, bytes_max: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  if (request.body === null) return new Uint8Array();
+  const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader();
+  try {
+    for (let step = await reader.read(); !step.done; step = await reader.read()) {
+      total += step.value.byteLength;
+      if (total > bytes_max) throw tooLarge(bytes_max);
+      chunks.push(step.value);
+    }
+  } catch (error) {
+    await reader.cancel().catch(() => {});
+    throw error instanceof ConcordError ? error : invalidField('', 'the body ended before all of it arrived');
+  }
+  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, total);
+}
+
+function parse(bytes: Uint8Array): unknown {
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw invalidField('', 'the body is not UTF-8');
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw invalidField('', text.trim() === '' ? 'the body is empty; JSON is expected' : 'the body is not JSON');
+  }
+}
+
+function tooLarge(bytes_max: number): ConcordError {
+  return new ConcordError('PAYLOAD_TOO_LARGE', `The request body is larger than ${bytes_max} bytes.`);
+}
