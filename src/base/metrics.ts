@@ -1,0 +1,125 @@
+/**
+ * Everything that Concord counts, in one object, so that the list of what can be seen from outside is this file. Each
+ * process makes one; the floors above are handed it and set what is theirs. Labels take few values, all known
+ * beforehand: a label that a caller can fill would grow memory without bound.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** The metrics of a process. Times are seconds. */
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/** Request and acknowledgement times: from half a millisecond, which a local commit takes, to a stalled disk. */
+const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** Fan-out happens within one turn of the event loop. */
+const FANOUT_BUCKETS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5];
+
+/** Rows of a group commit, up to its limit. */
+const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096];
+
+/** What prom-client measures of Node.js and Bun has nothing to say about: handles, V8's heap spaces and its collector. */
+const NOT_ON_BUN = /^nodejs_(active_|heap_space_|gc_)/;
+
+/** Makes the metrics of a process, its CPU, memory and event-loop lag among them. */
+export function createMetrics() {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  for (const { name } of registry.getMetricsAsArray()) if (NOT_ON_BUN.test(name)) registry.removeSingleMetric(name);
+  return {
+    registry,
+    http_request_duration: new Histogram({
+      name: 'http_request_duration_seconds',
+      help: 'Time from the arrival of a request to its response, by route template',
+      labelNames: ['method', 'route', 'status'],
+      buckets: LATENCY_BUCKETS,
+      registers,
+    }),
+    open_actors: new Gauge({ name: 'concord_open_actors', help: 'Documents open on this node', registers }),
+    sockets: new Gauge({
+      name: 'concord_sockets',
+      help: 'Open sockets, by door',
+      labelNames: ['door'],
+      registers,
+    }),
+    edits: new Counter({
+      name: 'concord_edits_total',
+      help: 'Edits applied, by the door they came through',
+      labelNames: ['door'],
+      registers,
+    }),
+    ...journalMetrics(registers),
+    ack_latency: new Histogram({
+      name: 'concord_ack_latency_seconds',
+      help: 'Time from the arrival of an edit to its acknowledgement',
+      buckets: LATENCY_BUCKETS,
+      registers,
+    }),
+    fanout_latency: new Histogram({
+      name: 'concord_fanout_latency_seconds',
+      help: 'Time from the arrival of an edit to its being handed to all local sockets',
+      buckets: FANOUT_BUCKETS,
+      registers,
+    }),
+    claims: new Counter({
+      name: 'concord_claims_total',
+      help: 'Attempts to become the owner of a document, by outcome',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    actor_crashes: new Counter({
+      name: 'concord_actor_crashes_total',
+      help: 'Document actors that died of a bug',
+      registers,
+    }),
+    redis_publish_failures: new Counter({
+      name: 'concord_redis_publish_failures_total',
+      help: 'Messages that Redis did not take',
+      registers,
+    }),
+    frames_refused: new Counter({
+      name: 'concord_frames_refused_total',
+      help: 'Socket frames refused, by door and reason',
+      labelNames: ['door', 'reason'],
+      registers,
+    }),
+    jobs: new Counter({
+      name: 'concord_jobs_total',
+      help: 'Background jobs finished, by queue and outcome',
+      labelNames: ['queue', 'outcome'],
+      registers,
+    }),
+  };
+}
+
+function journalMetrics(registers: Registry[]) {
+  return {
+    journal_lag: new Gauge({
+      name: 'concord_journal_lag_seconds',
+      help: 'Age of the oldest edit that is not on disk yet; 0 when there is none',
+      registers,
+    }),
+    journal_backlog: new Gauge({
+      name: 'concord_journal_backlog_revs',
+      help: 'Edits that are not on disk yet',
+      registers,
+    }),
+    journal_batch_rows: new Histogram({
+      name: 'concord_journal_batch_rows',
+      help: 'Rows written by one group commit',
+      buckets: BATCH_BUCKETS,
+      registers,
+    }),
+    journal_flushes: new Counter({
+      name: 'concord_journal_flushes_total',
+      help: 'Group commits, by outcome',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    fenced: new Counter({
+      name: 'concord_fenced_total',
+      help: 'Documents that this node lost to another owner',
+      registers,
+    }),
+  };
+}
