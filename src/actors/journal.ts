@@ -1,0 +1,382 @@
+/**
+ * The journal's group commit: the one place where an edit becomes durable, and so the only one that may say so.
+ *
+ * Every open document of the node has a {@link Ledger}. Appending to it never waits: rows gather while one flush is on
+ * its way, and when that returns the next takes everything that gathered, of all documents, in one statement. Nothing
+ * lingers, so an idle node commits at once and a busy one commits in bulk. `committed` is called after PostgreSQL's
+ * answer and from nowhere else.
+ *
+ * A flush ends in one of four ways for each of its documents:
+ *   committed  the row counts moved: its readers are told.
+ *   fenced     the document was missing from the answer: somebody else owns it. The owner drops its memory.
+ *   refused    PostgreSQL reported a failure of the statement itself. The batch was rolled back; each document is tried
+ *              alone, so that one bad document never fails the others, and the one that fails alone is `broken`.
+ *   unknown    the connection broke or no answer came. The rows may or may not be there. The journal takes the next epoch
+ *              on all these documents in one statement, after which the lost statement can no longer take effect, learns
+ *              where each one's journal ends, counts what is there as committed and sends the rest again.
+ */
+import type { Clock, Timer } from '../base/clock.ts';
+import { TIMED_OUT, within } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import { LIMITS, TIMES } from '../protocol/limits.ts';
+import { reclaimHeads } from '../store/heads.ts';
+import { type Database, isStorageAway } from '../store/postgres.ts';
+import { type Append, appendUpdates, type NewUpdate } from '../store/updates.ts';
+
+/** What a document hears from the journal. */
+export interface LedgerListener {
+  /** Everything up to `rev` is committed, under `epoch`. */
+  committed(rev: number, epoch: number): void;
+  /** Another owner holds the document; nothing more will be written. */
+  fenced(): void;
+  /** The document's rows cannot be written, though storage is well. */
+  broken(error: unknown): void;
+  /** Storage stopped answering (`false`) or answers again (`true`). */
+  storage(answers: boolean): void;
+}
+
+/** One document's rows on their way to the journal. Made by {@link Journal.open}. */
+export interface Ledger {
+  readonly doc_id: string;
+  readonly claim_id: string;
+  /** The epoch that rows are written under; grows when an unknown outcome was resolved. */
+  readonly epoch: number;
+  /** Everything up to here is committed. */
+  readonly durable_rev: number;
+  /** Rows and bytes that wait or are on their way. */
+  readonly backlog_revs: number;
+  readonly backlog_bytes: number;
+  /** When the oldest of them was handed over, on the monotonic clock; null for none. */
+  readonly waiting_since: number | null;
+  /** Hands over the next revision. */
+  append(row: NewUpdate): void;
+  /** Resolves once all that was handed over is committed; rejects when the document is fenced or broken. */
+  settled(): Promise<void>;
+  /** Ends it; what was not committed is forgotten. */
+  close(): void;
+}
+
+/** What the journal measures. */
+export interface JournalObserver {
+  flushed(rows: number, outcome: 'committed' | 'refused' | 'unknown'): void;
+  acked(latency_ms: number): void;
+}
+
+interface Pending {
+  readonly row: NewUpdate;
+  readonly since: number;
+}
+
+class DocumentLedger implements Ledger {
+  epoch: number;
+  durable_rev: number;
+  backlog_bytes = 0;
+  /** Oldest first; the first `sent` of them are in the flush on its way. */
+  pending: Pending[] = [];
+  sent = 0;
+  closed = false;
+  #waiters: { readonly rev: number; readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
+
+  constructor(
+    readonly doc_id: string,
+    readonly claim_id: string,
+    epoch: number,
+    head_rev: number,
+    readonly listener: LedgerListener,
+    readonly journal: Journal,
+  ) {
+    this.epoch = epoch;
+    this.durable_rev = head_rev;
+  }
+
+  get backlog_revs(): number {
+    return this.pending.length;
+  }
+
+  get waiting_since(): number | null {
+    return this.pending[0]?.since ?? null;
+  }
+
+  append(row: NewUpdate): void {
+    if (this.closed) return;
+    this.pending.push({ row, since: this.journal.clock.monotonic() });
+    this.#grow(bytesOf(row));
+    this.journal.wake(this);
+  }
+
+  settled(): Promise<void> {
+    const last = this.pending.at(-1);
+    if (last === undefined) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ rev: last.row.rev, resolve, reject });
+    });
+  }
+
+  /** Drops the rows up to `rev`, which are in the journal, and tells the document. */
+  commitUpTo(rev: number): void {
+    const now = this.journal.clock.monotonic();
+    let done = 0;
+    for (const { row, since } of this.pending) {
+      if (row.rev > rev) break;
+      this.#grow(-bytesOf(row));
+      this.journal.observer.acked(now - since);
+      done += 1;
+    }
+    this.pending.splice(0, done);
+    this.sent = 0;
+    if (rev <= this.durable_rev && done === 0) return;
+    this.durable_rev = Math.max(this.durable_rev, rev);
+    this.listener.committed(this.durable_rev, this.epoch);
+    while (this.#waiters[0] !== undefined && this.#waiters[0].rev <= rev) this.#waiters.shift()?.resolve();
+  }
+
+  close(): void {
+    this.end(new Error(`the journal of document ${this.doc_id} was closed`));
+  }
+
+  end(reason: Error): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.journal.forget(this);
+    this.pending = [];
+    this.#grow(-this.backlog_bytes);
+    for (const waiter of this.#waiters) waiter.reject(reason);
+    this.#waiters = [];
+  }
+
+  #grow(bytes: number): void {
+    this.backlog_bytes += bytes;
+    this.journal.backlog_bytes += bytes;
+  }
+}
+
+function bytesOf(row: NewUpdate): number {
+  return row.update.length + (row.delta?.length ?? 0);
+}
+
+/** Parts that {@link Journal} is made of. */
+export interface JournalParts {
+  /** A pool of its own: a flush must not queue behind readers. `renew` replaces a pool that no longer answers. */
+  readonly pool: { current(): Database; renew(): void };
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly observer: JournalObserver;
+}
+
+/** See the head of this file. */
+export class Journal {
+  readonly clock: Clock;
+  readonly observer: JournalObserver;
+  /** Bytes of all documents that are not committed. */
+  backlog_bytes = 0;
+  readonly #pool: JournalParts['pool'];
+  readonly #log: Log;
+  readonly #ledgers = new Set<DocumentLedger>();
+  readonly #dirty = new Set<DocumentLedger>();
+  #flushing = false;
+  #scheduled = false;
+  #away = false;
+  #retry: Timer | null = null;
+
+  constructor(parts: JournalParts) {
+    this.clock = parts.clock;
+    this.observer = parts.observer;
+    this.#pool = parts.pool;
+    this.#log = parts.log;
+  }
+
+  /** Opens the ledger of a document that was claimed at `epoch` with its journal ending at `head_rev`. */
+  open(doc_id: string, claim_id: string, epoch: number, head_rev: number, listener: LedgerListener): Ledger {
+    const ledger = new DocumentLedger(doc_id, claim_id, epoch, head_rev, listener, this);
+    this.#ledgers.add(ledger);
+    return ledger;
+  }
+
+  /** Whether storage failed to answer and has not answered since. */
+  get away(): boolean {
+    return this.#away;
+  }
+
+  /** Rows of all documents that are not committed, and the age of the oldest in milliseconds. */
+  backlog(): { revs: number; oldest_ms: number } {
+    let revs = 0;
+    let oldest: number | null = null;
+    for (const ledger of this.#dirty) {
+      revs += ledger.backlog_revs;
+      const since = ledger.waiting_since;
+      if (since !== null && (oldest === null || since < oldest)) oldest = since;
+    }
+    return { revs, oldest_ms: oldest === null ? 0 : this.clock.monotonic() - oldest };
+  }
+
+  /** @internal A ledger has rows: flush at the end of this turn, unless a flush is on its way. */
+  wake(ledger: DocumentLedger): void {
+    this.#dirty.add(ledger);
+    if (this.#flushing || this.#scheduled || this.#retry !== null) return;
+    this.#scheduled = true;
+    // A microtask, not a timer: the rows of this turn's documents are together, and nothing lingers.
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      void this.#run();
+    });
+  }
+
+  /** @internal */
+  forget(ledger: DocumentLedger): void {
+    this.#ledgers.delete(ledger);
+    this.#dirty.delete(ledger);
+  }
+
+  async #run(): Promise<void> {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    try {
+      for (let batch = this.#take(); batch.length > 0; batch = this.#take()) {
+        const well = await this.#flush(batch);
+        if (!well) break;
+      }
+    } finally {
+      this.#flushing = false;
+    }
+  }
+
+  /** The next batch: whole prefixes of dirty ledgers, bounded in rows and bytes. */
+  #take(): DocumentLedger[] {
+    const batch: DocumentLedger[] = [];
+    let rows = 0;
+    let bytes = 0;
+    for (const ledger of this.#dirty) {
+      if (ledger.pending.length === 0) {
+        this.#dirty.delete(ledger);
+        continue;
+      }
+      if (rows >= LIMITS.flush_rows_max || bytes >= LIMITS.flush_bytes_max) break;
+      let n = 0;
+      for (const { row } of ledger.pending) {
+        if (rows >= LIMITS.flush_rows_max || bytes >= LIMITS.flush_bytes_max) break;
+        rows += 1;
+        bytes += bytesOf(row);
+        n += 1;
+      }
+      ledger.sent = n;
+      batch.push(ledger);
+    }
+    return batch;
+  }
+
+  /** Sends one batch and settles its outcome. False when storage is away and a retry is scheduled. */
+  async #flush(batch: readonly DocumentLedger[]): Promise<boolean> {
+    const appends = batch.map(toAppend);
+    const rows = appends.reduce((sum, append) => sum + append.rows.length, 0);
+    try {
+      const moved = await within(this.clock, TIMES.flush_timeout_ms, appendUpdates(this.#pool.current(), appends));
+      if (moved === TIMED_OUT) throw new StorageSilent();
+      this.observer.flushed(rows, 'committed');
+      for (const [i, ledger] of batch.entries()) this.#settle(ledger, appends[i], moved);
+      return true;
+    } catch (error) {
+      if (isStorageAway(error) || error instanceof StorageSilent) {
+        this.observer.flushed(rows, 'unknown');
+        this.#storageAway(error, batch);
+        return false;
+      }
+      this.observer.flushed(rows, 'refused');
+      return this.#refused(error, batch);
+    }
+  }
+
+  #settle(ledger: DocumentLedger, append: Append | undefined, moved: ReadonlySet<string>): void {
+    if (ledger.closed || append === undefined) return;
+    if (moved.has(ledger.doc_id)) ledger.commitUpTo(append.head_rev + append.rows.length);
+    else this.#fenced(ledger);
+  }
+
+  #fenced(ledger: DocumentLedger): void {
+    ledger.end(new Error(`document ${ledger.doc_id} is owned by another node`));
+    ledger.listener.fenced();
+  }
+
+  /** The server refused the statement as such. Rolled back as a whole, so each document may be tried alone. */
+  async #refused(error: unknown, batch: readonly DocumentLedger[]): Promise<boolean> {
+    const [only] = batch;
+    if (batch.length === 1 && only !== undefined) {
+      this.#log.error(
+        { error, doc_id: only.doc_id },
+        'PostgreSQL refuses the edits of this document; it is taken out of service',
+      );
+      only.end(new Error(`the edits of document ${only.doc_id} cannot be written`));
+      only.listener.broken(error);
+      return true;
+    }
+    this.#log.warn({ error, documents: batch.length }, 'a group commit was refused; trying its documents one by one');
+    for (const ledger of batch) if (!ledger.closed && !(await this.#flush([ledger]))) return false;
+    return true;
+  }
+
+  #storageAway(error: unknown, batch: readonly DocumentLedger[]): void {
+    if (!this.#away) {
+      this.#away = true;
+      this.#log.error(
+        { error, documents: batch.length },
+        'PostgreSQL does not answer; editing goes on, edits wait in memory',
+      );
+      for (const ledger of this.#ledgers) ledger.listener.storage(false);
+    }
+    if (error instanceof StorageSilent) this.#pool.renew();
+    this.#retryLater(batch, 100);
+  }
+
+  #retryLater(unknown: readonly DocumentLedger[], delay_ms: number): void {
+    this.#retry = this.clock.after(delay_ms, () => {
+      void this.#resolve(unknown).then((resolved) => {
+        if (!resolved) return this.#retryLater(unknown, Math.min(delay_ms * 2, 1_000));
+        this.#retry = null;
+        return this.#run();
+      });
+    });
+  }
+
+  /** Learns what became of rows whose flush was never answered. False while storage is still away. */
+  async #resolve(unknown: readonly DocumentLedger[]): Promise<boolean> {
+    const open = unknown.filter((ledger) => !ledger.closed);
+    let heads: Awaited<ReturnType<typeof reclaimHeads>> | typeof TIMED_OUT;
+    try {
+      heads = await within(this.clock, TIMES.flush_timeout_ms, reclaimHeads(this.#pool.current(), open));
+    } catch (error) {
+      this.#log.debug({ error }, 'PostgreSQL still does not answer');
+      return false;
+    }
+    if (heads === TIMED_OUT) {
+      this.#pool.renew();
+      return false;
+    }
+    this.#away = false;
+    this.#log.info({ documents: open.length }, 'PostgreSQL answers again; writing what waited');
+    for (const ledger of open) {
+      if (ledger.closed) continue;
+      const head = heads.get(ledger.doc_id);
+      if (head === undefined) {
+        this.#fenced(ledger);
+        continue;
+      }
+      ledger.epoch = head.epoch;
+      ledger.commitUpTo(head.head_rev);
+    }
+    for (const ledger of this.#ledgers) ledger.listener.storage(true);
+    return true;
+  }
+}
+
+/** No answer within the time that a flush may take. */
+class StorageSilent extends Error {
+  override readonly name = 'StorageSilent';
+
+  constructor() {
+    super(`no answer within ${TIMES.flush_timeout_ms} ms`);
+  }
+}
+
+function toAppend(ledger: DocumentLedger): Append {
+  const rows = ledger.pending.slice(0, ledger.sent).map((pending) => pending.row);
+  return { doc_id: ledger.doc_id, epoch: ledger.epoch, head_rev: ledger.durable_rev, rows };
+}

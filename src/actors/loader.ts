@@ -1,0 +1,70 @@
+/**
+ * Reads a document from storage: its snapshot and the journal's tail, as bytes. Nothing is decoded here; a document that
+ * is only read never costs more than this.
+ */
+import type { DeltaOps } from '../protocol/content/delta.ts';
+import type { Sql } from '../store/postgres.ts';
+import { readSnapshot } from '../store/snapshots.ts';
+import { type JournalRow, readUpdates } from '../store/updates.ts';
+import { EMPTY_STATE, Replica } from './replica.ts';
+import { serverClientId } from './server-ids.ts';
+import { deltaBytes, EditWindow, type WindowEntry } from './window.ts';
+
+/** Rows fetched at a time. */
+const PAGE_ROWS = 5_000;
+
+/** A document as it was found. */
+export interface Loaded {
+  readonly replica: Replica;
+  readonly window: EditWindow;
+  readonly snapshot_rev: number;
+}
+
+/**
+ * Loads a document at `head_rev`, to be written under `epoch`.
+ * Throws when the journal does not reach `head_rev`: then something is wrong with storage, and serving would make it worse.
+ */
+export async function loadDocument(sql: Sql, doc_id: string, epoch: number, head_rev: number): Promise<Loaded> {
+  const snapshot = await readSnapshot(sql, doc_id);
+  const snapshot_rev = snapshot?.rev ?? 0;
+  const rows = await readTail(sql, doc_id, snapshot_rev, head_rev);
+  const last = rows.at(-1)?.rev ?? snapshot_rev;
+  if (last !== head_rev || rows.length !== head_rev - snapshot_rev)
+    throw new Error(
+      `the journal of document ${doc_id} has ${rows.length} revisions after ${snapshot_rev}, but its head is ${head_rev}`,
+    );
+  const tail = rows.map((row) => ({ update: row.update, delta: deltaOf(row) }));
+  const replica = new Replica(doc_id, serverClientId(doc_id, epoch), snapshot ?? EMPTY_STATE, tail);
+  const window = new EditWindow(snapshot_rev);
+  for (const row of rows) {
+    const entry = windowEntry(row);
+    if (entry === null) window.skip(row.rev);
+    else window.append(entry);
+  }
+  return { replica, window, snapshot_rev };
+}
+
+/** All revisions after `after_rev` up to `to_rev`. */
+export async function readTail(sql: Sql, doc_id: string, after_rev: number, to_rev: number): Promise<JournalRow[]> {
+  const rows: JournalRow[] = [];
+  for (let from = after_rev; from < to_rev; ) {
+    const page = await readUpdates(sql, doc_id, from, to_rev, PAGE_ROWS);
+    const last = page.at(-1);
+    if (last === undefined) break;
+    rows.push(...page);
+    from = last.rev;
+  }
+  return rows;
+}
+
+/** A journal row as the window keeps it; null when its effect on the text was not computed. */
+export function windowEntry(row: JournalRow): WindowEntry | null {
+  const delta = deltaOf(row);
+  if (delta === null) return null;
+  const { rev, epoch, user_id, client_id, seq } = row;
+  return { rev, epoch, user_id, client_id, seq, at: row.created_at.getTime(), delta, bytes: deltaBytes(delta) };
+}
+
+function deltaOf(row: JournalRow): DeltaOps | null {
+  return row.delta === null ? null : (JSON.parse(row.delta) as DeltaOps);
+}

@@ -1,0 +1,167 @@
+/**
+ * Finds a document's owner, or becomes it. Redis answers first and may be wrong or empty; PostgreSQL decides.
+ *
+ *   1. `actor:<doc_id>` names an owner that lives: the document is there.
+ *   2. Otherwise `document_heads` is asked, so that a flushed Redis moves no document.
+ *   3. Otherwise claim: mark the entry as claiming (so that two nodes seldom race), take the next epoch in PostgreSQL
+ *      provided that it still is the one that was seen (so that a race has one winner), and write the entry.
+ *
+ * Whether an owner lives: its node's key holds its boot. A key that is missing proves nothing while our own is missing
+ * too: then Redis was flushed, and everybody gets the time to beat again. A key that is there proves little for a process
+ * that was killed a moment ago: nobody listens on its channel any more, and after a second look that is taken as its end.
+ * If all this is wrong and the owner lives after all, the epoch refuses its next append: nothing forks.
+ * Without Redis a document that PostgreSQL says is another's cannot be taken, because nobody can say whether that other
+ * lives; everything else goes on.
+ */
+import type { Clock } from '../base/clock.ts';
+import { pause, TIMED_OUT, within } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import { ConcordError, unavailable } from '../protocol/errors.ts';
+import { TIMES } from '../protocol/limits.ts';
+import type { ActorEntry, Directory, SeenEntry } from '../store/directory.ts';
+import { claimHead, type NodeIdentity, readHead, releaseHead } from '../store/heads.ts';
+import type { Database } from '../store/postgres.ts';
+
+/** A document that is ours. */
+export interface Claim {
+  readonly claim_id: string;
+  readonly epoch: number;
+  readonly head_rev: number;
+}
+
+/** How looking for a document ends. */
+export type Located =
+  | { readonly kind: 'claimed'; readonly claim: Claim }
+  | { readonly kind: 'elsewhere'; readonly owner: NodeIdentity }
+  /** No such document, or deleted. */
+  | { readonly kind: 'absent' };
+
+/** What a {@link Locator} is made of. */
+export interface LocatorParts {
+  readonly node: NodeIdentity;
+  readonly sql: Database;
+  readonly directory: Directory;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Counts how claims end. */
+  claimed(outcome: 'claimed' | 'taken_over' | 'lost_race' | 'elsewhere'): void;
+}
+
+/** Looks again this often before giving up with UNAVAILABLE. */
+const ATTEMPTS_MAX = 40;
+const BETWEEN_ATTEMPTS_MS = 50;
+/** Between the two looks at whether anybody listens for an owner. */
+const SECOND_LOOK_MS = 700;
+
+const NOTHING_SEEN: SeenEntry = { entry: null, text: '' };
+
+/** See the head of this file. */
+export class Locator {
+  readonly #parts: LocatorParts;
+
+  constructor(parts: LocatorParts) {
+    this.#parts = parts;
+  }
+
+  /** Claims the document unless a living owner has it. Throws UNAVAILABLE while that cannot be told. */
+  async claim(doc_id: string): Promise<Located> {
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const located = await this.#attempt(doc_id);
+      if (located !== 'again') return located;
+      await pause(this.#parts.clock, BETWEEN_ATTEMPTS_MS);
+    }
+    throw unavailable('The document is changing hands; try again.', 1);
+  }
+
+  /** Gives a document up, in PostgreSQL and then in the directory. */
+  async release(doc_id: string, claim: Claim): Promise<void> {
+    await releaseHead(this.#parts.sql, doc_id, claim.claim_id);
+    await this.#hint(async () => {
+      const seen = await this.#parts.directory.read(doc_id);
+      if (seen.entry !== null && this.#isMine(seen.entry)) await this.#parts.directory.replace(doc_id, seen.text, null);
+      return null;
+    });
+  }
+
+  async #attempt(doc_id: string): Promise<Located | 'again'> {
+    const { sql, directory, random, node, clock } = this.#parts;
+    const seen = (await this.#hint(() => directory.read(doc_id))) ?? NOTHING_SEEN;
+    if (seen.entry !== null && !this.#isMine(seen.entry)) {
+      const alive = await this.#lives(seen.entry);
+      if (alive && seen.entry.state === 'owned') return this.#elsewhere(seen.entry);
+      if (alive) return 'again';
+    }
+    const head = await within(clock, TIMES.claim_timeout_ms, readHead(sql, doc_id));
+    if (head === TIMED_OUT) throw unavailable();
+    if (head === null) return { kind: 'absent' };
+    const { owner } = head;
+    const rival = owner !== null && owner.boot_id !== node.boot_id ? owner : null;
+    if (rival !== null && (await this.#lives(rival))) return this.#elsewhere(rival);
+    const marked = await this.#mark(doc_id, seen);
+    if (marked === 'lost') return 'again';
+    const claim_id = random.id();
+    const won = await claimHead(sql, doc_id, head.epoch, node, claim_id);
+    if (won === null) {
+      this.#parts.claimed('lost_race');
+      return 'again';
+    }
+    this.#parts.claimed(rival === null ? 'claimed' : 'taken_over');
+    if (rival !== null) {
+      const facts = { doc_id, epoch: won.epoch, from_node: rival.node_id };
+      this.#parts.log.warn(facts, 'took over a document whose owner is gone');
+    }
+    await this.#hint(() => directory.replace(doc_id, marked, this.#entry('owned', won.epoch)));
+    return { kind: 'claimed', claim: { claim_id, epoch: won.epoch, head_rev: won.head_rev } };
+  }
+
+  /** Marks the entry as being claimed by us; returns its text, or `lost` when somebody else was faster. */
+  async #mark(doc_id: string, seen: SeenEntry): Promise<string | 'lost'> {
+    const marked = await this.#hint(() => this.#parts.directory.replace(doc_id, seen.text, this.#entry('claiming', 0)));
+    if (marked === null) return '';
+    return marked.won ? marked.text : 'lost';
+  }
+
+  #elsewhere(owner: NodeIdentity): Located {
+    this.#parts.claimed('elsewhere');
+    return { kind: 'elsewhere', owner: { node_id: owner.node_id, boot_id: owner.boot_id } };
+  }
+
+  async #lives(owner: NodeIdentity): Promise<boolean> {
+    const { directory, node, clock } = this.#parts;
+    try {
+      const [theirs, ours] = await directory.boots(owner.node_id, node.node_id);
+      if (theirs === owner.boot_id) {
+        if ((await directory.listening(owner)) > 0) return true;
+        await pause(clock, SECOND_LOOK_MS);
+        return (await directory.listening(owner)) > 0;
+      }
+      if (typeof theirs === 'string') return false; // the node runs, but it is another start of it
+      if (ours !== null) return false;
+      await pause(clock, TIMES.node_beat_ms * 1.5);
+      return (await directory.boots(owner.node_id))[0] === owner.boot_id;
+    } catch {
+      throw unavailable('The directory of documents does not answer; try again.');
+    }
+  }
+
+  /** Runs what only speeds things up; null when Redis does not answer. */
+  async #hint<T>(ask: () => Promise<T>): Promise<T | null> {
+    try {
+      return await ask();
+    } catch (error) {
+      if (error instanceof ConcordError) throw error;
+      this.#parts.log.debug({ error }, 'the directory does not answer; PostgreSQL decides alone');
+      return null;
+    }
+  }
+
+  #isMine(entry: ActorEntry): boolean {
+    return entry.boot_id === this.#parts.node.boot_id;
+  }
+
+  #entry(state: ActorEntry['state'], epoch: number): ActorEntry {
+    return { state, epoch, ...this.#parts.node };
+  }
+}

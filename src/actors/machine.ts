@@ -1,0 +1,216 @@
+/**
+ * The statechart of an open document. It holds control state only; the data is in one {@link DocumentRuntime} that plain
+ * actions hand the turn's entries to, so that an edit costs the machine one event and no assignment.
+ *
+ *   claiming   Looking for the owner. Ends `elsewhere` or `absent` when it is not to be us; otherwise it is now.
+ *   loading    The snapshot and the journal's tail are read; the runtime is made.
+ *   owned      In service. Three things are true at once:
+ *                life     active while somebody is connected, idle otherwise; idle long enough with nothing on its way, it
+ *                         drains.
+ *                journal  clean, flushing while rows are on their way, degraded while storage does not answer.
+ *                lease    held, or suspect while the node's beats do not get through. A suspect actor goes on serving.
+ *   draining   Nothing new is taken. What was taken reaches the disk, then the document is given up.
+ *   released, fenced, failed, elsewhere, absent   Final. Sockets are gone; whoever comes next starts a fresh actor.
+ *
+ * `fenced` means that PostgreSQL said the document is another's; `failed` that this actor could not go on (a crash, or
+ * rows that cannot be written): its memory is dropped, its clients reconnect and send what was not acked.
+ */
+import { assign, fromPromise, setup } from 'xstate';
+import type { Entry } from './entries.ts';
+import type { Claim, Located } from './locator.ts';
+import type { DocumentRuntime } from './runtime.ts';
+
+/** What reaches the machine. */
+export type DocumentEvent =
+  | { readonly type: 'TURN'; readonly entries: readonly Entry[]; readonly received: number }
+  | { readonly type: 'OCCUPIED' }
+  | { readonly type: 'EMPTY' }
+  | { readonly type: 'PENDING' }
+  | { readonly type: 'CLEAN' }
+  | { readonly type: 'STORAGE_AWAY' }
+  | { readonly type: 'STORAGE_BACK' }
+  | { readonly type: 'SUSPECT' }
+  | { readonly type: 'TRUSTED' }
+  | { readonly type: 'DRAIN' }
+  | { readonly type: 'FENCED' }
+  | { readonly type: 'CRASHED'; readonly error: unknown };
+
+/** What the machine needs done; see document.ts. */
+export interface DocumentPorts {
+  readonly doc_id: string;
+  /** Milliseconds without anybody before the document leaves memory. */
+  readonly passivate_after_ms: number;
+  claim(): Promise<Located>;
+  load(claim: Claim): Promise<DocumentRuntime>;
+  /** Resolves once everything is on disk and the document is given up. */
+  drain(runtime: DocumentRuntime, claim: Claim): Promise<void>;
+  turn(runtime: DocumentRuntime, entries: readonly Entry[], received: number): void;
+  /** Refuses what arrived too late. */
+  refuse(entries: readonly Entry[]): void;
+  /** The document enters or leaves service. */
+  service(open: boolean): void;
+  /** Whether nothing waits in the mailbox or for the disk. */
+  quiet(): boolean;
+  /** The actor reached a final state. */
+  ended(how: Ended, runtime: DocumentRuntime | null, claim: Claim | null): void;
+}
+
+/** How an actor ends. */
+export type Ended =
+  | { readonly kind: 'released' }
+  | { readonly kind: 'fenced' }
+  | { readonly kind: 'failed'; readonly error: unknown }
+  | { readonly kind: 'elsewhere'; readonly node_id: string }
+  | { readonly kind: 'absent' };
+
+interface Context {
+  readonly ports: DocumentPorts;
+  readonly claim: Claim | null;
+  readonly runtime: DocumentRuntime | null;
+  readonly error: unknown;
+  readonly elsewhere: string;
+}
+
+/** See the head of this file. */
+export const documentMachine = setup({
+  types: {
+    context: {} as Context,
+    events: {} as DocumentEvent,
+    input: {} as DocumentPorts,
+  },
+  actors: {
+    claim: fromPromise<Located, DocumentPorts>(({ input }) => input.claim()),
+    load: fromPromise<DocumentRuntime, { ports: DocumentPorts; claim: Claim | null }>(({ input: { ports, claim } }) => {
+      if (claim === null) throw new Error('loading without a claim');
+      return ports.load(claim);
+    }),
+    drain: fromPromise<void, Context>(async ({ input: { ports, runtime, claim } }) => {
+      if (runtime !== null && claim !== null) await ports.drain(runtime, claim);
+    }),
+  },
+  actions: {
+    turn: ({ context, event }) => {
+      if (event.type === 'TURN' && context.runtime !== null)
+        context.ports.turn(context.runtime, event.entries, event.received);
+    },
+    refuse: ({ context, event }) => {
+      if (event.type === 'TURN') context.ports.refuse(event.entries);
+    },
+    openService: ({ context }) => context.ports.service(true),
+    closeService: ({ context }) => context.ports.service(false),
+    noteCrash: assign({ error: ({ event }) => (event.type === 'CRASHED' ? event.error : null) }),
+    ended: ({ context }, params: { kind: Ended['kind'] }) => {
+      context.ports.ended(endedOf(params.kind, context), context.runtime, context.claim);
+    },
+  },
+  guards: {
+    quiet: ({ context }) => context.ports.quiet(),
+  },
+  delays: {
+    passivate: ({ context }) => context.ports.passivate_after_ms,
+  },
+}).createMachine({
+  id: 'document',
+  context: ({ input }) => ({ ports: input, claim: null, runtime: null, error: null, elsewhere: '' }),
+  initial: 'claiming',
+  on: { TURN: { actions: 'refuse' } },
+  states: {
+    claiming: {
+      invoke: {
+        src: 'claim',
+        input: ({ context }) => context.ports,
+        onDone: [
+          {
+            guard: ({ event }) => event.output.kind === 'claimed',
+            target: 'loading',
+            actions: assign({ claim: ({ event }) => (event.output.kind === 'claimed' ? event.output.claim : null) }),
+          },
+          { guard: ({ event }) => event.output.kind === 'absent', target: 'absent' },
+          {
+            target: 'elsewhere',
+            actions: assign({
+              elsewhere: ({ event }) => (event.output.kind === 'elsewhere' ? event.output.owner.node_id : ''),
+            }),
+          },
+        ],
+        onError: { target: 'failed', actions: assign({ error: ({ event }) => event.error }) },
+      },
+    },
+    loading: {
+      invoke: {
+        src: 'load',
+        input: ({ context: { ports, claim } }) => ({ ports, claim }),
+        onDone: { target: 'owned', actions: assign({ runtime: ({ event }) => event.output }) },
+        onError: { target: 'failed', actions: assign({ error: ({ event }) => event.error }) },
+      },
+      on: { FENCED: 'fenced' },
+    },
+    owned: {
+      type: 'parallel',
+      entry: 'openService',
+      exit: 'closeService',
+      on: {
+        TURN: { actions: 'turn' },
+        DRAIN: 'draining',
+        FENCED: 'fenced',
+        CRASHED: { target: 'failed', actions: 'noteCrash' },
+      },
+      states: {
+        life: {
+          initial: 'idle',
+          states: {
+            active: { on: { EMPTY: 'idle' } },
+            idle: {
+              on: { OCCUPIED: 'active' },
+              after: {
+                passivate: [
+                  { guard: 'quiet', target: '#document.draining' },
+                  { target: 'idle', reenter: true },
+                ],
+              },
+            },
+          },
+        },
+        journal: {
+          initial: 'clean',
+          states: {
+            clean: { on: { PENDING: 'flushing', STORAGE_AWAY: 'degraded' } },
+            flushing: { on: { CLEAN: 'clean', STORAGE_AWAY: 'degraded' } },
+            degraded: { on: { STORAGE_BACK: 'flushing' } },
+          },
+        },
+        lease: {
+          initial: 'held',
+          states: { held: { on: { SUSPECT: 'suspect' } }, suspect: { on: { TRUSTED: 'held' } } },
+        },
+      },
+    },
+    draining: {
+      invoke: {
+        src: 'drain',
+        input: ({ context }) => context,
+        onDone: 'released',
+        onError: { target: 'failed', actions: assign({ error: ({ event }) => event.error }) },
+      },
+      on: { FENCED: 'fenced', CRASHED: { target: 'failed', actions: 'noteCrash' } },
+    },
+    released: { type: 'final', entry: { type: 'ended', params: { kind: 'released' } } },
+    fenced: { type: 'final', entry: { type: 'ended', params: { kind: 'fenced' } } },
+    failed: { type: 'final', entry: { type: 'ended', params: { kind: 'failed' } } },
+    elsewhere: { type: 'final', entry: { type: 'ended', params: { kind: 'elsewhere' } } },
+    absent: { type: 'final', entry: { type: 'ended', params: { kind: 'absent' } } },
+  },
+});
+
+function endedOf(kind: Ended['kind'], context: Context): Ended {
+  switch (kind) {
+    case 'failed':
+      return { kind, error: context.error };
+    case 'elsewhere':
+      return { kind, node_id: context.elsewhere };
+    case 'released':
+    case 'fenced':
+    case 'absent':
+      return { kind };
+  }
+}

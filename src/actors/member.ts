@@ -1,0 +1,56 @@
+/**
+ * One connection on a document, as its actor sees it, whichever wire it speaks. A member belongs to exactly one socket:
+ * when a client reconnects it is a new member, so a late close of the old socket can never end the new session.
+ */
+import type { CloseCode } from '../protocol/close.ts';
+import type { Role, ServerEvent } from '../protocol/messages.ts';
+
+/** What all members have. */
+interface MemberBase {
+  /** Unique within the process. */
+  readonly member_id: number;
+  readonly user_id: string;
+  readonly display_name: string;
+  readonly client_id: string;
+  /** Changes when permissions do. */
+  role: Role;
+  /** Starts receiving what is fanned out for the document. Called in the turn of the join. */
+  subscribe(): void;
+  /** Ends the connection with a code of CONTRACT.md section 6. */
+  close(code: CloseCode, reason: string): void;
+}
+
+/** A member that speaks JSON. */
+export interface JsonMember extends MemberBase {
+  readonly wire: 'json';
+  /** Sends one event; `text` is its JSON where the caller has it already. */
+  send(text: string): void;
+}
+
+/** A member that speaks the y-websocket wire. */
+export interface YjsMember extends MemberBase {
+  readonly wire: 'yjs';
+  /** Whether it asked for durable acks. */
+  readonly acks: boolean;
+  send(frame: Uint8Array): void;
+}
+
+/** Any connection on a document. */
+export type Member = JsonMember | YjsMember;
+
+/** Fan-out to all local members of a document: one encode, one native publish. */
+export interface Fanout {
+  /** To every Yjs member, except perhaps the author. */
+  yjs(doc_id: string, frame: Uint8Array, except: YjsMember | null): void;
+  /** To Yjs members that asked for acks. */
+  acks(doc_id: string, frame: Uint8Array): void;
+  /** To every JSON member. */
+  json(doc_id: string, text: string): void;
+  /** To other nodes and outside subscribers: the channel `collab:<doc_id>`. Resolves to how many listened. */
+  remote(doc_id: string, text: string): Promise<number>;
+}
+
+/** Sends an event to one JSON member. */
+export function tell(member: JsonMember, event: ServerEvent): void {
+  member.send(JSON.stringify(event));
+}

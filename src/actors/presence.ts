@@ -1,0 +1,292 @@
+/**
+ * Who is on a document and what they show of themselves, on both wires at once. Memory only: it is gone with its socket.
+ *
+ * JSON members have a state; Yjs members have awareness entries under clientIDs that they introduced. Each side sees the
+ * other: a JSON member appears to Yjs clients under a clientID that the book draws for it, and a Yjs member appears to
+ * JSON clients as one presence under its connection's client_id. What changed is gathered for a tick and leaves as one
+ * awareness frame and at most one event per member, because five hundred cursors must not become five hundred squared
+ * frames. A clientID belongs to the socket that introduced it; the same user may take it along to a new socket, and
+ * nobody else may touch it. `state.user.id` is always the authenticated user's.
+ */
+import type { Clock } from '../base/clock.ts';
+import { isoTime } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import { LIMITS } from '../protocol/limits.ts';
+import type { PresenceEntry, PresenceEvent, PresenceState } from '../protocol/messages.ts';
+import type { AwarenessEntry } from '../protocol/yjs-wire.ts';
+import type { JsonMember, Member, YjsMember } from './member.ts';
+
+/** Turns cursors between the wires; backed by the live text. */
+export interface CursorTranslator {
+  /** Index and length to Yjs relative positions, or null when the text is not live or the range is outside it. */
+  toRelative(cursor: { readonly index: number; readonly length: number }): { anchor: unknown; head: unknown } | null;
+  /** Yjs relative positions to index and length, or null when they cannot be resolved. */
+  toAbsolute(anchor: unknown, head: unknown): { index: number; length: number } | null;
+}
+
+/** What a tick has to send. */
+export interface PresenceTick {
+  readonly awareness: readonly AwarenessEntry[];
+  readonly events: readonly PresenceEvent[];
+}
+
+interface Seat {
+  readonly member: Member;
+  readonly since: string;
+  active: boolean;
+  /** As JSON clients see it. */
+  state: PresenceState;
+  /** clientIDs of this seat; for a JSON member the one drawn for it. */
+  readonly clients: Set<number>;
+}
+
+interface Client {
+  clock: number;
+  /** JSON text; `null` for one that left, kept so that its clock never goes back. */
+  state: string;
+  /** Null when nobody holds it any more. */
+  seat: Seat | null;
+  readonly user_id: string;
+}
+
+/** Clients that left are remembered, for their clocks, up to this many. */
+const GONE_CLIENTS_MAX = 1_000;
+
+/** See the head of this file. */
+export class PresenceBook {
+  readonly #doc_id: string;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #cursors: CursorTranslator;
+  readonly #seats = new Map<number, Seat>();
+  readonly #clients = new Map<number, Client>();
+  readonly #dirty_clients = new Set<number>();
+  /** Seats whose state is to be told to JSON clients. */
+  readonly #dirty_seats = new Set<Seat>();
+  #comings: PresenceEvent[] = [];
+
+  constructor(doc_id: string, clock: Clock, random: Random, cursors: CursorTranslator) {
+    this.#doc_id = doc_id;
+    this.#clock = clock;
+    this.#random = random;
+    this.#cursors = cursors;
+  }
+
+  /** Whether a tick has something to send. */
+  get dirty(): boolean {
+    return this.#dirty_clients.size > 0 || this.#dirty_seats.size > 0 || this.#comings.length > 0;
+  }
+
+  /** Seats a member. */
+  join(member: Member): void {
+    const seat: Seat = { member, since: isoTime(this.#clock.now()), active: false, state: {}, clients: new Set() };
+    this.#seats.set(member.member_id, seat);
+    this.#comings.push(this.#event(seat, 'joined'));
+    if (member.wire === 'json') this.#introduce(seat, this.#freshClientId(), 0, jsonMemberState(member, {}, null));
+  }
+
+  /** Ends a member's presence, and that of every clientID that it still holds. */
+  leave(member: Member): void {
+    const seat = this.#seats.get(member.member_id);
+    if (seat === undefined) return;
+    this.#seats.delete(member.member_id);
+    this.#dirty_seats.delete(seat);
+    for (const client_id of seat.clients) this.#endClient(client_id);
+    this.#comings.push(this.#event(seat, 'left'));
+    this.#forgetGone();
+  }
+
+  /** A JSON member shows itself. */
+  show(member: JsonMember, state: PresenceState): void {
+    const seat = this.#seats.get(member.member_id);
+    if (seat === undefined) return;
+    seat.active = true;
+    seat.state = state;
+    this.#dirty_seats.add(seat);
+    const relative = isCursor(state.cursor) ? this.#cursors.toRelative(state.cursor) : null;
+    for (const client_id of seat.clients) this.#renewClient(client_id, jsonMemberState(member, state, relative));
+  }
+
+  /**
+   * A Yjs member sends awareness. Entries of clientIDs that are another socket's are ignored, unless the same user moved.
+   * Returns a reason when the member must be refused, else null.
+   */
+  awareness(member: YjsMember, entries: readonly AwarenessEntry[]): string | null {
+    const seat = this.#seats.get(member.member_id);
+    if (seat === undefined) return null;
+    for (const entry of entries) {
+      if (
+        entry.state.length > LIMITS.presence_state_bytes_max &&
+        Buffer.byteLength(entry.state) > LIMITS.presence_state_bytes_max
+      )
+        return `awareness state of client ${entry.client} is larger than ${LIMITS.presence_state_bytes_max} bytes`;
+      const client = this.#clients.get(entry.client);
+      if (client !== undefined && client.seat !== seat && client.user_id !== member.user_id) continue;
+      if (client !== undefined && client.seat !== null && client.seat !== seat && entry.state === 'null') continue;
+      if (entry.state === 'null') this.#withdraw(entry, client);
+      else {
+        const state = stampedState(entry.state, member);
+        if (state === null) return `awareness state of client ${entry.client} is not an object`;
+        if (client?.seat !== seat && seat.clients.size >= LIMITS.awareness_clients_per_socket_max)
+          return `more than ${LIMITS.awareness_clients_per_socket_max} awareness clients on one socket`;
+        this.#accept(seat, entry, client, state);
+      }
+    }
+    return null;
+  }
+
+  /** Everybody's awareness now, for one who asks. */
+  awarenessEntries(): AwarenessEntry[] {
+    const entries: AwarenessEntry[] = [];
+    for (const [client, { clock, state, seat }] of this.#clients)
+      if (seat !== null) entries.push({ client, clock, state });
+    return entries;
+  }
+
+  /** Everybody as `ready` and REST list them. */
+  list(): PresenceEntry[] {
+    return [...this.#seats.values()].map((seat) => ({
+      user_id: seat.member.user_id,
+      display_name: seat.member.display_name,
+      client_id: seat.member.client_id,
+      status: seat.active ? 'active' : 'joined',
+      state: seat.state,
+      since: seat.since,
+    }));
+  }
+
+  /** Raises the clock of every JSON member's awareness, so that stock clients do not take it for dead. */
+  renew(): void {
+    for (const seat of this.#seats.values())
+      if (seat.member.wire === 'json') for (const client_id of seat.clients) this.#renewClient(client_id, null);
+  }
+
+  /** Takes what changed since the last tick. `with_events` false skips what only JSON clients and subscribers read. */
+  take(with_events: boolean): PresenceTick {
+    const awareness: AwarenessEntry[] = [];
+    for (const client_id of this.#dirty_clients) {
+      const client = this.#clients.get(client_id);
+      if (client !== undefined) awareness.push({ client: client_id, clock: client.clock, state: client.state });
+    }
+    this.#dirty_clients.clear();
+    const events = this.#comings;
+    this.#comings = [];
+    if (with_events) for (const seat of this.#dirty_seats) events.push(this.#event(seat, 'active'));
+    this.#dirty_seats.clear();
+    return { awareness, events: with_events ? events : [] };
+  }
+
+  #accept(seat: Seat, entry: AwarenessEntry, client: Client | undefined, state: StampedState): void {
+    if (client === undefined) this.#introduce(seat, entry.client, entry.clock, state.text);
+    else {
+      if (entry.clock < client.clock) return;
+      if (entry.clock === client.clock && client.seat === seat) return;
+      client.seat?.clients.delete(entry.client);
+      client.seat = seat;
+      seat.clients.add(entry.client);
+      client.clock = entry.clock;
+      client.state = state.text;
+      this.#dirty_clients.add(entry.client);
+    }
+    seat.active = true;
+    seat.state = this.#shownState(state.value);
+    this.#dirty_seats.add(seat);
+  }
+
+  /** y-protocols removes a client at an equal clock too, so a null state is taken at `>=`. */
+  #withdraw(entry: AwarenessEntry, client: Client | undefined): void {
+    if (client === undefined || client.seat === null || entry.clock < client.clock) return;
+    const seat = client.seat;
+    client.clock = entry.clock;
+    client.state = 'null';
+    client.seat = null;
+    seat.clients.delete(entry.client);
+    seat.state = {};
+    this.#dirty_clients.add(entry.client);
+    this.#dirty_seats.add(seat);
+  }
+
+  #introduce(seat: Seat, client_id: number, clock: number, state: string): void {
+    this.#clients.set(client_id, { clock, state, seat, user_id: seat.member.user_id });
+    seat.clients.add(client_id);
+    this.#dirty_clients.add(client_id);
+  }
+
+  #renewClient(client_id: number, state: string | null): void {
+    const client = this.#clients.get(client_id);
+    if (client === undefined) return;
+    client.clock += 1;
+    if (state !== null) client.state = state;
+    this.#dirty_clients.add(client_id);
+  }
+
+  #endClient(client_id: number): void {
+    const client = this.#clients.get(client_id);
+    if (client === undefined) return;
+    client.clock += 1;
+    client.state = 'null';
+    client.seat = null;
+    this.#dirty_clients.add(client_id);
+  }
+
+  #forgetGone(): void {
+    if (this.#clients.size <= this.#seats.size + GONE_CLIENTS_MAX) return;
+    for (const [client_id, client] of this.#clients)
+      if (client.seat === null && !this.#dirty_clients.has(client_id)) this.#clients.delete(client_id);
+  }
+
+  #freshClientId(): number {
+    let id = this.#random.uint32();
+    while (this.#clients.has(id)) id = this.#random.uint32();
+    return id;
+  }
+
+  /** A Yjs state as JSON clients see it: the same, with its cursor in text positions where that can be told. */
+  #shownState(state: PresenceState): PresenceState {
+    const cursor = state.cursor;
+    if (typeof cursor !== 'object' || cursor === null || !('anchor' in cursor) || !('head' in cursor)) return state;
+    return { ...state, cursor: this.#cursors.toAbsolute(cursor.anchor, cursor.head) };
+  }
+
+  #event(seat: Seat, status: PresenceEvent['status']): PresenceEvent {
+    return {
+      type: 'presence',
+      user_id: seat.member.user_id,
+      doc_id: this.#doc_id,
+      client_id: seat.member.client_id,
+      display_name: seat.member.display_name,
+      status,
+      state: seat.state,
+      timestamp: isoTime(this.#clock.now()),
+    };
+  }
+}
+
+interface StampedState {
+  readonly text: string;
+  readonly value: PresenceState;
+}
+
+/** The state with the authenticated user in it, or null when it is not an object. */
+function stampedState(text: string, member: YjsMember): StampedState | null {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return null;
+  const shown = parsed as PresenceState;
+  const user = typeof shown.user === 'object' && shown.user !== null ? shown.user : {};
+  const value = { ...shown, user: { ...user, id: member.user_id } };
+  return { text: JSON.stringify(value), value };
+}
+
+/** How Yjs clients see a JSON member. */
+function jsonMemberState(member: JsonMember, state: PresenceState, cursor: unknown): string {
+  return JSON.stringify({ ...state, user: { name: member.display_name, id: member.user_id }, cursor });
+}
+
+function isCursor(value: unknown): value is { index: number; length: number } {
+  return typeof value === 'object' && value !== null && 'index' in value && 'length' in value;
+}

@@ -1,0 +1,373 @@
+/**
+ * The document's CRDT, as bytes for as long as nobody edits and as a live `Y.Doc` from the first edit on.
+ *
+ * Opening a large document costs a hundred times more than handing its stored bytes to a reader, so a replica starts as
+ * a base (a snapshot: state, state vector, delete set, text) plus a tail of updates, and answers joins from those. The
+ * invariant: either `#doc` is live, or base and tail together are the whole state. Every change goes through
+ * {@link Replica.applyUpdates} or {@link Replica.applyDelta}, which return the bytes that Yjs itself emitted; those, not
+ * the client's, are journaled and sent on, and Yjs may emit two for one change, because it cleans up redundant
+ * formatting in a transaction of its own.
+ */
+import Delta from 'quill-delta';
+import * as Y from 'yjs';
+import { checkFits, type DeltaOps, docLength } from '../protocol/content/delta.ts';
+import { type EncodedState, snapshotOf, TEXT_ROOT } from '../protocol/snapshot.ts';
+import { isServerClientId } from './server-ids.ts';
+import { updateAddsNothing, updateClients } from './updates.ts';
+
+/** The encoding of an update that changes nothing. */
+export const EMPTY_UPDATE: Uint8Array = Uint8Array.of(0, 0);
+
+/** The state of a document that was never edited. */
+export const EMPTY_STATE: EncodedState = {
+  state: EMPTY_UPDATE,
+  state_vector: Uint8Array.of(0),
+  delete_set: EMPTY_UPDATE,
+  delta: '[]',
+};
+
+/** One journaled change after the base. `delta` is null where it was not computed. */
+export interface TailEntry {
+  readonly update: Uint8Array;
+  readonly delta: DeltaOps | null;
+}
+
+/** What a change did. */
+export interface Change {
+  /** Yjs's own bytes, merged when it emitted more than one. */
+  readonly update: Uint8Array;
+  /** Effect on the text; null when nobody asked. */
+  readonly delta: DeltaOps | null;
+  /** Whether the bytes hold more than the author sent (clean-up, removed ghosts), so that the author needs them too. */
+  readonly amended: boolean;
+}
+
+/** Outcome of applying a Yjs client's updates. */
+export type Applied =
+  | { readonly kind: 'changed'; readonly change: Change; readonly missing: boolean; readonly malformed: boolean }
+  /** Everything was known already. */
+  | { readonly kind: 'nothing'; readonly missing: boolean; readonly malformed: boolean };
+
+/** Tail updates and bytes after which a join re-encodes the state instead of sending base and tail. */
+const TAIL_UPDATES_MAX = 512;
+const TAIL_BYTES_MAX = 1024 * 1024;
+
+const SURROGATE = /[\ud800-\udfff]/;
+
+/** See the head of this file. */
+export class Replica {
+  readonly #doc_id: string;
+  readonly #client_id: number;
+  #doc: Y.Doc | null = null;
+  #base: EncodedState | null;
+  #tail: Uint8Array[] = [];
+  #tail_bytes = 0;
+  /** The text as ops and as JSON, while known without asking Yjs. */
+  #ops: DeltaOps | null;
+  #json: string | null;
+  /** Whether the text may hold a surrogate pair that an index could split; null means unknown. */
+  #surrogates: boolean | null = null;
+  #emitted: Uint8Array[] = [];
+  #effects: DeltaOps[] = [];
+  #want_delta = false;
+
+  constructor(doc_id: string, client_id: number, base: EncodedState, tail: readonly TailEntry[]) {
+    this.#doc_id = doc_id;
+    this.#client_id = client_id;
+    this.#base = base;
+    this.#json = tail.length === 0 ? base.delta : null;
+    this.#ops = null;
+    for (const entry of tail) this.#extendTail(entry.update);
+    if (tail.length > 0 && tail.every((entry) => entry.delta !== null)) {
+      let text = new Delta(JSON.parse(base.delta) as DeltaOps);
+      for (const entry of tail)
+        if (entry.delta !== null && entry.delta.length > 0) text = text.compose(new Delta(entry.delta));
+      this.#ops = text.ops as DeltaOps;
+    }
+  }
+
+  /** Whether a `Y.Doc` has been built. */
+  get live(): boolean {
+    return this.#doc !== null;
+  }
+
+  /**
+   * Applies what one client sent in a turn, as one transaction.
+   * `missing`: something it builds on is not here; what could not be placed was put aside and its sender must be asked
+   * for its whole difference. `malformed`: an update did not decode; nothing of it was applied.
+   */
+  applyUpdates(updates: readonly Uint8Array[], want_delta: boolean): Applied {
+    if (this.#doc === null && updates.every((update) => this.covers(update))) {
+      return { kind: 'nothing', missing: false, malformed: false };
+    }
+    const doc = this.#liveDoc();
+    const suspects = updates.flatMap((update) =>
+      updateClients(update).filter((client) => this.#isForeignServer(client)),
+    );
+    const before = new Map(suspects.map((client) => [client, Y.getState(doc.store, client)]));
+    let malformed = false;
+    const change = this.#collect(want_delta, () => {
+      Y.transact(
+        doc,
+        () => {
+          for (const update of updates) {
+            try {
+              Y.applyUpdate(doc, update);
+            } catch (error) {
+              if (decodes(update)) throw error;
+              malformed = true;
+            }
+          }
+        },
+        null,
+        false,
+      );
+      for (const [client, clock] of before) this.#removeGhosts(doc, client, clock);
+    });
+    const missing = this.#dropPending(doc);
+    if (change === null) return { kind: 'nothing', missing, malformed };
+    return { kind: 'changed', change, missing, malformed };
+  }
+
+  /** Applies a delta that was checked against the present text (see {@link Replica.unfit}). */
+  applyDelta(delta: DeltaOps): Change {
+    const doc = this.#liveDoc();
+    const text = doc.getText(TEXT_ROOT);
+    const change = this.#collect(true, () => {
+      doc.transact(() => writeDelta(text, delta));
+    });
+    return change ?? { update: EMPTY_UPDATE, delta: [], amended: false };
+  }
+
+  /** Why `delta` cannot be applied to the present text, or null when it can. */
+  unfit(delta: DeltaOps): string | null {
+    const doc = this.#liveDoc();
+    const text = doc.getText(TEXT_ROOT);
+    const at = this.#mayHoldPairs() ? codeUnits(text) : () => 0;
+    return checkFits(new Delta(delta), text.length, at);
+  }
+
+  /** The text as ops. Do not change them. */
+  ops(): DeltaOps {
+    if (this.#ops === null) {
+      if (this.#json !== null) this.#ops = JSON.parse(this.#json) as DeltaOps;
+      else this.#ops = this.#liveDoc().getText(TEXT_ROOT).toDelta() as DeltaOps;
+    }
+    return this.#ops;
+  }
+
+  /** The text as the JSON of its ops, ready to be set into a frame. */
+  json(): string {
+    if (this.#json === null) this.#json = JSON.stringify(this.ops());
+    return this.#json;
+  }
+
+  /** Length of the text in UTF-16 units. */
+  length(): number {
+    return this.#doc === null ? docLength(this.ops()) : this.#doc.getText(TEXT_ROOT).length;
+  }
+
+  /** The state vector to ask a joining client with. It may lag behind the tail: what then comes twice is harmless. */
+  stateVector(): Uint8Array {
+    if (this.#doc !== null) return Y.encodeStateVector(this.#doc);
+    return (this.#base ?? EMPTY_STATE).state_vector;
+  }
+
+  /** What a client with this state vector (null: with nothing) lacks, as updates in order. */
+  missingFor(state_vector: Uint8Array | null): Uint8Array[] {
+    const empty = state_vector === null || state_vector.length <= 1;
+    if (this.#base === null || this.#tail.length > TAIL_UPDATES_MAX || this.#tail_bytes > TAIL_BYTES_MAX) {
+      if (!empty) return [Y.encodeStateAsUpdate(this.#liveDoc(), state_vector)];
+      this.#rebase();
+    }
+    if (!empty && this.#doc !== null) return [Y.encodeStateAsUpdate(this.#doc, state_vector)];
+    const base = this.#base ?? EMPTY_STATE;
+    const first = empty ? base.state : Y.diffUpdate(base.state, state_vector);
+    const rest = mergeAll(this.#tail);
+    return rest === null ? [first] : [first, rest];
+  }
+
+  /** The whole state as one update. */
+  state(): Uint8Array {
+    return mergeAll(this.missingFor(null)) ?? EMPTY_UPDATE;
+  }
+
+  /** Whether applying `update` would change nothing; false when it does not decode. */
+  covers(update: Uint8Array): boolean {
+    if (this.#doc !== null) return updateAddsNothing(update, this.#doc);
+    const base = this.#base ?? EMPTY_STATE;
+    return updateAddsNothing(update, base);
+  }
+
+  /** Runs `read` on the live text; builds the document when it must. */
+  readText<T>(read: (doc: Y.Doc, text: Y.Text) => T): T {
+    const doc = this.#liveDoc();
+    return read(doc, doc.getText(TEXT_ROOT));
+  }
+
+  /** Frees the document's observers. */
+  destroy(): void {
+    this.#doc?.destroy();
+    this.#doc = null;
+  }
+
+  #liveDoc(): Y.Doc {
+    if (this.#doc !== null) return this.#doc;
+    const doc = new Y.Doc({ gc: true });
+    doc.clientID = this.#client_id;
+    Y.transact(
+      doc,
+      () => {
+        if (this.#base !== null) Y.applyUpdate(doc, this.#base.state);
+        for (const update of this.#tail) Y.applyUpdate(doc, update);
+      },
+      null,
+      false,
+    );
+    doc.on('update', (update: Uint8Array) => this.#emitted.push(update));
+    doc.getText(TEXT_ROOT).observe((event) => {
+      if (this.#want_delta) this.#effects.push(event.delta as DeltaOps);
+    });
+    this.#doc = doc;
+    return doc;
+  }
+
+  /** Runs one change and gathers all that Yjs emitted for it; null when it changed nothing. */
+  #collect(want_delta: boolean, run: () => void): Change | null {
+    this.#emitted = [];
+    this.#effects = [];
+    this.#want_delta = want_delta;
+    run();
+    const update = mergeAll(this.#emitted);
+    if (update === null) return null;
+    const delta = want_delta ? composeAll(this.#effects) : null;
+    this.#extendTail(update);
+    this.#noteText(delta);
+    return { update, delta, amended: this.#emitted.length > 1 };
+  }
+
+  #noteText(delta: DeltaOps | null): void {
+    if (delta === null) {
+      this.#surrogates = this.#surrogates === true ? true : null;
+    } else if (this.#surrogates === false) {
+      this.#surrogates = delta.some((op) => typeof op.insert === 'string' && SURROGATE.test(op.insert));
+    }
+    if (delta === null || delta.length > 0) {
+      this.#ops = null;
+      this.#json = null;
+    }
+  }
+
+  #mayHoldPairs(): boolean {
+    if (this.#surrogates === null) this.#surrogates = SURROGATE.test(this.#liveDoc().getText(TEXT_ROOT).toString());
+    return this.#surrogates;
+  }
+
+  #extendTail(update: Uint8Array): void {
+    if (this.#base === null) return;
+    this.#tail.push(update);
+    this.#tail_bytes += update.length;
+    // Once a live document outgrew its base, keeping bytes beside it is a waste; a join makes new ones.
+    if (this.#doc !== null && this.#tail_bytes > TAIL_BYTES_MAX * 4) {
+      this.#base = null;
+      this.#tail = [];
+      this.#tail_bytes = 0;
+    }
+  }
+
+  #rebase(): void {
+    this.#base = snapshotOf(this.#liveDoc());
+    this.#tail = [];
+    this.#tail_bytes = 0;
+  }
+
+  /** Structs that wait for others are forgotten: their sender is asked for everything, so they come again. */
+  #dropPending(doc: Y.Doc): boolean {
+    if (doc.store.pendingStructs === null && doc.store.pendingDs === null) return false;
+    doc.store.pendingStructs = null;
+    doc.store.pendingDs = null;
+    return true;
+  }
+
+  #isForeignServer(client: number): boolean {
+    return client !== this.#client_id && isServerClientId(this.#doc_id, client);
+  }
+
+  /** See server-ids.ts: deletes what a lost owner wrote and the journal never held. */
+  #removeGhosts(doc: Y.Doc, client: number, from_clock: number): void {
+    if (Y.getState(doc.store, client) <= from_clock) return;
+    doc.transact((transaction) => {
+      // Yjs may have merged a ghost into an older item of the same owner: split it off first.
+      Y.getItemCleanStart(transaction, Y.createID(client, from_clock));
+      for (const struct of doc.store.clients.get(client) ?? [])
+        if (struct.id.clock >= from_clock && struct instanceof Y.Item && !struct.deleted) struct.delete(transaction);
+    });
+  }
+}
+
+/** Writes a checked delta into the text. */
+function writeDelta(text: Y.Text, delta: DeltaOps): void {
+  let index = 0;
+  for (const op of delta) {
+    if (typeof op.insert === 'string') {
+      // Without formatting anywhere, plain insertion uses Yjs's position cache instead of walking from the start.
+      if (op.attributes === undefined && !text._hasFormatting) text.insert(index, op.insert);
+      else text.insert(index, op.insert, { ...op.attributes });
+      index += op.insert.length;
+    } else if (op.insert !== undefined) {
+      text.insertEmbed(index, op.insert, { ...op.attributes });
+      index += 1;
+    } else if (op.delete !== undefined) {
+      text.delete(index, op.delete);
+    } else if (op.retain !== undefined) {
+      if (op.attributes !== undefined) text.format(index, op.retain, { ...op.attributes });
+      index += op.retain;
+    }
+  }
+}
+
+/** Reads single code units of the text; each call walks on from the last when it can. */
+function codeUnits(text: Y.Text): (index: number) => number {
+  const flat = text.toDelta() as DeltaOps;
+  let at = 0;
+  let start = 0;
+  return (index) => {
+    if (index < start) {
+      at = 0;
+      start = 0;
+    }
+    for (let op = flat[at]; op !== undefined; op = flat[at]) {
+      const length = typeof op.insert === 'string' ? op.insert.length : 1;
+      if (index < start + length) return typeof op.insert === 'string' ? op.insert.charCodeAt(index - start) : 0;
+      start += length;
+      at += 1;
+    }
+    return 0;
+  };
+}
+
+/** Merges updates in chunks: one merge of thousands is quadratic. Null for none. */
+export function mergeAll(updates: readonly Uint8Array[]): Uint8Array | null {
+  if (updates.length <= 1) return updates[0] ?? null;
+  let level = updates;
+  while (level.length > 1) {
+    const next: Uint8Array[] = [];
+    for (let i = 0; i < level.length; i += 200) next.push(Y.mergeUpdates(level.slice(i, i + 200) as Uint8Array[]));
+    level = next;
+  }
+  return level[0] ?? null;
+}
+
+function composeAll(effects: readonly DeltaOps[]): DeltaOps {
+  if (effects.length === 1) return effects[0] ?? [];
+  return effects.reduce((all, effect) => all.compose(new Delta(effect)), new Delta()).ops as DeltaOps;
+}
+
+function decodes(update: Uint8Array): boolean {
+  try {
+    Y.decodeUpdate(update);
+    return true;
+  } catch {
+    return false;
+  }
+}

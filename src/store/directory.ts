@@ -1,0 +1,96 @@
+/**
+ * Where a document's actor is, as Redis remembers it: fast, disposable hints. Liveness is per node (`node:<node_id>`
+ * holds the boot id while the node beats), so it costs one key per node however many documents are open, and an entry
+ * counts only while its node's key holds the same boot. Every script touches one key, so a cluster can serve it.
+ */
+import type { Redis } from 'ioredis';
+import type { NodeIdentity } from './heads.ts';
+
+/** An entry of `actor:<doc_id>`. */
+export interface ActorEntry extends NodeIdentity {
+  readonly state: 'claiming' | 'owned';
+  /** 0 while claiming. */
+  readonly epoch: number;
+}
+
+/** An entry and its exact text, which a compare-and-set needs. */
+export interface SeenEntry {
+  readonly entry: ActorEntry | null;
+  readonly text: string;
+}
+
+/** Entries of documents that nobody gave up properly vanish after this. */
+const ENTRY_LIFE_S = 86_400;
+
+const COMPARE_AND_SET = `
+local present = redis.call('GET', KEYS[1]) or ''
+if present ~= ARGV[1] then return present end
+if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) end
+return ARGV[2]`;
+
+/** The directory. Every method rejects when Redis does not answer. */
+export class Directory {
+  constructor(private readonly redis: Redis) {}
+
+  /** Says that this node lives, for `life_ms` from now. */
+  async beat(node: NodeIdentity, life_ms: number): Promise<void> {
+    await this.redis.set(nodeKey(node.node_id), node.boot_id, 'PX', life_ms);
+  }
+
+  /** Takes the node out, unless another process beats under its name by now. */
+  async leave(node: NodeIdentity): Promise<void> {
+    await this.redis.eval(COMPARE_AND_SET, 1, nodeKey(node.node_id), node.boot_id, '', ENTRY_LIFE_S);
+  }
+
+  /** The boots that beat under these names now; null for silence. */
+  async boots(...node_ids: string[]): Promise<(string | null)[]> {
+    return await this.redis.mget(node_ids.map(nodeKey));
+  }
+
+  /** How many connections listen on a node's own channel. A process that was killed has none at once. */
+  async listening(node: NodeIdentity): Promise<number> {
+    const [, count] = (await this.redis.pubsub('NUMSUB', nodeChannel(node))) as [string, number];
+    return Number(count);
+  }
+
+  /** What the directory says of a document. */
+  async read(doc_id: string): Promise<SeenEntry> {
+    const text = (await this.redis.get(actorKey(doc_id))) ?? '';
+    return { entry: parse(text), text };
+  }
+
+  /** Replaces what was seen by `next` (null deletes). Returns what stands there now: `next`'s text when it won. */
+  async replace(doc_id: string, seen: string, next: ActorEntry | null): Promise<SeenEntry & { readonly won: boolean }> {
+    const wanted = next === null ? '' : entryText(next);
+    const text = String(await this.redis.eval(COMPARE_AND_SET, 1, actorKey(doc_id), seen, wanted, ENTRY_LIFE_S));
+    return { entry: parse(text), text, won: text === wanted };
+  }
+}
+
+/** The channel that a node listens on for itself. */
+export function nodeChannel(node: NodeIdentity): string {
+  return `node:${node.node_id}:${node.boot_id}`;
+}
+
+/** The text that stands for an entry; comparing it is comparing the entry. */
+export function entryText(entry: ActorEntry): string {
+  return JSON.stringify([entry.state, entry.epoch, entry.node_id, entry.boot_id]);
+}
+
+function nodeKey(node_id: string): string {
+  return `node:${node_id}`;
+}
+
+function actorKey(doc_id: string): string {
+  return `actor:${doc_id}`;
+}
+
+function parse(text: string): ActorEntry | null {
+  if (text === '') return null;
+  try {
+    const [state, epoch, node_id, boot_id] = JSON.parse(text) as [ActorEntry['state'], number, string, string];
+    return { state, epoch, node_id, boot_id };
+  } catch {
+    return null; // not ours to understand: it counts as absent and is replaced by the next claim
+  }
+}

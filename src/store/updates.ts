@@ -1,0 +1,141 @@
+/**
+ * The journal: `document_updates`, one row per revision. Appending is fenced by `document_heads` in the same statement,
+ * so a stale owner's rows never reach it, and many documents share one round trip.
+ */
+import type { Sql } from './postgres.ts';
+
+/** One revision on its way to the journal. */
+export interface NewUpdate {
+  readonly rev: number;
+  readonly user_id: string;
+  readonly client_id: string;
+  readonly seq: number | null;
+  /** Epoch milliseconds. */
+  readonly at: number;
+  readonly update: Uint8Array;
+  /** JSON of the effect on the text, or null. */
+  readonly delta: string | null;
+}
+
+/** The next revisions of one document: contiguous, the first is `head_rev + 1`. */
+export interface Append {
+  readonly doc_id: string;
+  readonly epoch: number;
+  readonly head_rev: number;
+  readonly rows: readonly NewUpdate[];
+}
+
+/** A revision as it was journaled. */
+export interface JournalRow {
+  readonly rev: number;
+  readonly epoch: number;
+  readonly user_id: string;
+  readonly client_id: string;
+  readonly seq: number | null;
+  readonly created_at: Date;
+  readonly update: Uint8Array;
+  readonly delta: string | null;
+}
+
+/**
+ * Appends to many documents in one statement and returns the ids of those that moved: a document that is missing was
+ * fenced (its epoch or head is another by now). The update bytes travel as one blob, cut up by the server, which is
+ * cheaper on both sides than an array of byte strings. Any error means that the outcome is unknown, unless the server
+ * itself reported it.
+ */
+export async function appendUpdates(sql: Sql, batch: readonly Append[]): Promise<Set<string>> {
+  const columns = columnsOf(batch);
+  const moved = await sql<{ doc_id: string }[]>`
+    WITH batch AS (
+      SELECT * FROM unnest(
+        ${batch.map((a) => a.doc_id)}::uuid[], ${batch.map((a) => a.epoch)}::bigint[],
+        ${batch.map((a) => a.head_rev)}::bigint[], ${batch.map((a) => a.rows.length)}::int[]
+      ) AS b(doc_id, epoch, head_rev, n)
+    ), locked AS (
+      SELECT h.doc_id FROM document_heads h JOIN batch USING (doc_id) ORDER BY 1 FOR UPDATE OF h
+    ), moved AS (
+      UPDATE document_heads h SET head_rev = h.head_rev + b.n
+      FROM batch b JOIN locked USING (doc_id)
+      WHERE h.doc_id = b.doc_id AND h.epoch = b.epoch AND h.head_rev = b.head_rev
+      RETURNING h.doc_id, h.epoch
+    ), written AS (
+      INSERT INTO document_updates (doc_id, rev, epoch, user_id, client_id, seq, created_at, update, delta)
+      SELECT u.doc_id, u.rev, m.epoch, u.user_id, u.client_id, u.seq, to_timestamp(u.at / 1000.0),
+             substring(${columns.blob}::bytea FROM u.start FOR u.length), u.delta
+      FROM unnest(
+        ${columns.doc_ids}::uuid[], ${columns.revs}::bigint[], ${columns.user_ids}::uuid[],
+        ${columns.client_ids}::uuid[], ${columns.seqs}::bigint[], ${columns.ats}::float8[],
+        ${columns.starts}::int[], ${columns.lengths}::int[], ${columns.deltas}::text[]
+      ) AS u(doc_id, rev, user_id, client_id, seq, at, start, length, delta)
+      JOIN moved m USING (doc_id)
+    )
+    SELECT doc_id FROM moved`;
+  return new Set(moved.map((row) => row.doc_id));
+}
+
+function columnsOf(batch: readonly Append[]) {
+  const rows = batch.flatMap((append) => append.rows);
+  let start = 1; // PostgreSQL counts from one
+  return {
+    doc_ids: batch.flatMap((append) => append.rows.map(() => append.doc_id)),
+    revs: rows.map((row) => row.rev),
+    user_ids: rows.map((row) => row.user_id),
+    client_ids: rows.map((row) => row.client_id),
+    seqs: rows.map((row) => row.seq),
+    ats: rows.map((row) => row.at),
+    starts: rows.map((row) => {
+      const here = start;
+      start += row.update.length;
+      return here;
+    }),
+    lengths: rows.map((row) => row.update.length),
+    deltas: rows.map((row) => row.delta),
+    blob: Buffer.concat(rows.map((row) => row.update)),
+  };
+}
+
+/** The revisions after `after_rev` up to `to_rev` (inclusive; null: the head), oldest first, `limit` at most. */
+export function readUpdates(
+  sql: Sql,
+  doc_id: string,
+  after_rev: number,
+  to_rev: number | null,
+  limit: number,
+): Promise<JournalRow[]> {
+  return sql<JournalRow[]>`
+    SELECT rev, epoch, user_id, client_id, seq, created_at, update, delta
+    FROM document_updates
+    WHERE doc_id = ${doc_id} AND rev > ${after_rev} AND (${to_rev}::bigint IS NULL OR rev <= ${to_rev}::bigint)
+    ORDER BY rev LIMIT ${limit}`;
+}
+
+/** The epoch that wrote `rev`, or null when there is no such revision. */
+export async function epochOfRev(sql: Sql, doc_id: string, rev: number): Promise<number | null> {
+  const [row] = await sql<{ epoch: number }[]>`
+    SELECT epoch FROM document_updates WHERE doc_id = ${doc_id} AND rev = ${rev}`;
+  return row?.epoch ?? null;
+}
+
+/** The last seq that the journal holds of this author and client; 0 for none. */
+export async function lastSeq(sql: Sql, doc_id: string, user_id: string, client_id: string): Promise<number> {
+  const [row] = await sql<{ seq: number }[]>`
+    SELECT seq FROM document_updates
+    WHERE doc_id = ${doc_id} AND client_id = ${client_id} AND user_id = ${user_id} AND seq IS NOT NULL
+    ORDER BY seq DESC LIMIT 1`;
+  return row?.seq ?? 0;
+}
+
+/** The revision of this author's client that carries `seq`, or null. */
+export async function findBySeq(
+  sql: Sql,
+  doc_id: string,
+  user_id: string,
+  client_id: string,
+  seq: number,
+): Promise<JournalRow | null> {
+  const [row] = await sql<JournalRow[]>`
+    SELECT rev, epoch, user_id, client_id, seq, created_at, update, delta
+    FROM document_updates
+    WHERE doc_id = ${doc_id} AND client_id = ${client_id} AND user_id = ${user_id} AND seq = ${seq}`;
+  return row ?? null;
+}
