@@ -9,6 +9,7 @@
 import type { Elysia } from 'elysia';
 import Type, { type Static, type TObject, type TSchema } from 'typebox';
 import type { AuthResult, Caller } from '../domain/tokens.ts';
+import { type Check, compileCheck } from '../protocol/check.ts';
 import { ConcordError, type ErrorCode, invalidField } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { operationOf } from './docs-operation.ts';
@@ -16,7 +17,6 @@ import { type ErrorReporter, jsonResponse, refusal } from './errors.ts';
 import { type Exchange, exchangeOf, type RequestContext } from './request.ts';
 import { readJson } from './request-body.ts';
 import type { Shape } from './schemas.ts';
-import { type Check, compileCheck } from './schemas-check.ts';
 
 export type { Caller } from '../domain/tokens.ts';
 export type { RequestContext } from './request.ts';
@@ -108,12 +108,12 @@ export function endpoint<
   const body: Check<TSchema> | null = spec.body === undefined ? null : compileCheck(spec.body);
   const bytes_max = spec.body_bytes_max ?? LIMITS.body_bytes_max;
 
-  const serve = async (request: Request, raw_params: RawParams): Promise<Response> => {
+  const serve = async (request: Request, raw_params: RawParams | undefined): Promise<Response> => {
     const exchange = exchangeOf(request);
     exchange.route = spec.path;
     const caller = spec.auth === 'none' ? null : await admit(request, exchange, services, spec.auth === 'admin');
     const checked = {
-      params: params(lowerCased(raw_params)),
+      params: params(lowerCased(raw_params ?? {})),
       query: query(queryOf(request.url)),
       body: body === null ? {} : body(await readJson(request, bytes_max)),
       caller,
@@ -135,6 +135,7 @@ export function endpoint<
   return app;
 }
 
+/** As Elysia gives them: null for one that is not proper percent-encoding, nothing at all where a path has none. */
 type RawParams = Readonly<Record<string, string | null | undefined>>;
 
 /** RFC 6750: the scheme in any case, one token68. */

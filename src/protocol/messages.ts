@@ -3,8 +3,9 @@
  * schemas. The delta inside an edit is checked by content/delta.ts, by hand, because it is read at every keystroke.
  */
 import Type from 'typebox';
-import { Compile } from 'typebox/compile';
+import { compileShape } from './check.ts';
 import type { DeltaOps } from './content/delta.ts';
+import type { FieldIssue } from './errors.ts';
 
 /** What a user may do with a document, from least to most. */
 export const ROLES = ['viewer', 'editor', 'owner'] as const;
@@ -99,46 +100,66 @@ export interface RoleEvent {
 export type ServerEvent = ReadyEvent | EditEvent | AckEvent | StatusEvent | PresenceEvent | RoleEvent;
 
 const Uuid = Type.String({ pattern: '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' });
+const Strict = { additionalProperties: false } as const;
 
-const ClientMessage = Type.Union([
-  Type.Object(
+/** What clients may say of themselves in every message; the server's own values replace it. */
+const Envelope = {
+  doc_id: Type.Optional(Uuid),
+  user_id: Type.Optional(Uuid),
+  timestamp: Type.Optional(Type.String()),
+};
+
+const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+
+const Cursor = Type.Union([Type.Null(), Type.Object({ index: Count, length: Count }, Strict)]);
+
+const MESSAGES = {
+  edit: Type.Object(
     {
       type: Type.Literal('edit'),
-      doc_id: Type.Optional(Uuid),
-      user_id: Type.Optional(Uuid),
-      timestamp: Type.Optional(Type.String()),
-      changes: Type.Object(
-        { base_rev: Type.Integer({ minimum: 0 }), delta: Type.Array(Type.Unknown()) },
-        { additionalProperties: false },
-      ),
+      ...Envelope,
+      changes: Type.Object({ base_rev: Count, delta: Type.Unknown() }, Strict),
       seq: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
     },
-    { additionalProperties: false },
+    Strict,
   ),
-  Type.Object(
+  presence: Type.Object(
     {
       type: Type.Literal('presence'),
-      doc_id: Type.Optional(Uuid),
-      user_id: Type.Optional(Uuid),
-      timestamp: Type.Optional(Type.String()),
+      ...Envelope,
       status: Type.Literal('active'),
-      state: Type.Object({
-        cursor: Type.Optional(
-          Type.Union([
-            Type.Null(),
-            Type.Object({ index: Type.Integer({ minimum: 0 }), length: Type.Integer({ minimum: 0 }) }),
-          ]),
-        ),
-      }),
+      state: Type.Object({ cursor: Type.Optional(Cursor) }),
     },
-    { additionalProperties: false },
+    Strict,
   ),
-  Type.Object({ type: Type.Literal('auth'), token: Type.String({ minLength: 1 }) }, { additionalProperties: false }),
-  Type.Object({ type: Type.Literal('ping') }, { additionalProperties: false }),
-]);
+  auth: Type.Object({ type: Type.Literal('auth'), token: Type.String({ minLength: 1 }) }, Strict),
+  ping: Type.Object({ type: Type.Literal('ping') }, Strict),
+};
 
-/** What a client of the JSON door may send. */
-export type ClientMessage = Type.Static<typeof ClientMessage>;
+type Messages = typeof MESSAGES;
 
-/** Compiled check of {@link ClientMessage}; `Check` narrows, `Errors` explains. */
-export const clientMessage = Compile(ClientMessage);
+/** What a client of the JSON door may send. An edit's delta is still to be read by `parseDelta`. */
+export type ClientMessage = { [Name in keyof Messages]: Type.Static<Messages[Name]> }[keyof Messages];
+
+/** Outcome of {@link readClientMessage}. */
+export type ReadMessage =
+  | { readonly ok: true; readonly message: ClientMessage }
+  | { readonly ok: false; readonly issues: readonly FieldIssue[]; readonly seq: number | null };
+
+const checks = {
+  edit: compileShape(MESSAGES.edit),
+  presence: compileShape(MESSAGES.presence),
+  auth: compileShape(MESSAGES.auth),
+  ping: compileShape(MESSAGES.ping),
+};
+
+/** Checks the form of a message. A refused one gives its `seq` where it had one, so that the error can name it. */
+export function readClientMessage(value: unknown): ReadMessage {
+  const type = typeof value === 'object' && value !== null && 'type' in value ? value.type : undefined;
+  if (type !== 'edit' && type !== 'presence' && type !== 'auth' && type !== 'ping')
+    return { ok: false, issues: [{ path: '/type', message: 'must be one of edit, presence, auth, ping' }], seq: null };
+  const issues = checks[type](value);
+  if (issues === null) return { ok: true, message: value as ClientMessage };
+  const seq = 'seq' in (value as object) ? (value as { seq: unknown }).seq : null;
+  return { ok: false, issues, seq: typeof seq === 'number' ? seq : null };
+}

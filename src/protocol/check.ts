@@ -10,7 +10,7 @@ import type { Static, TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { TLocalizedValidationError } from 'typebox/error';
 import { Settings } from 'typebox/system';
-import { type FieldIssue, invalid } from '../protocol/errors.ts';
+import { type FieldIssue, invalid } from './errors.ts';
 
 /** Deeper JSON is refused; no shape of ours needs more than a few levels. */
 export const NESTING_MAX = 64;
@@ -24,13 +24,20 @@ export type Check<Schema extends TSchema> = (value: unknown) => Static<Schema>;
 
 /** Compiles a schema once. */
 export function compileCheck<Schema extends TSchema>(schema: Schema): Check<Schema> {
-  const validator = Compile(schema);
+  const shapeIssues = compileShape(schema);
   return (value) => {
     const bad = textIssue(value);
     if (bad !== null) throw invalid([bad]);
-    if (validator.Check(value)) return value as Static<Schema>;
-    throw invalid(fieldIssues(validator.Errors(value), schema));
+    const issues = shapeIssues(value);
+    if (issues === null) return value as Static<Schema>;
+    throw invalid(issues);
   };
+}
+
+/** Compiles a schema to a check of the form alone, for what is read at every keystroke; null when nothing is wrong. */
+export function compileShape(schema: TSchema): (value: unknown) => readonly FieldIssue[] | null {
+  const validator = Compile(schema);
+  return (value) => (validator.Check(value) ? null : fieldIssues(validator.Errors(value), schema));
 }
 
 interface Visit {
