@@ -3,7 +3,6 @@
  * storage that is away is `UNAVAILABLE`; whatever else arrives here is a bug of ours: it is logged with its stack and
  * reported, and the caller learns nothing but `INTERNAL` and the request id.
  */
-import { describeError } from '../base/log.ts';
 import { ConcordError, type ErrorCode, errorBody, unavailable } from '../protocol/errors.ts';
 import { isStorageAway } from '../store/postgres.ts';
 import { exchangeOf } from './request.ts';
@@ -31,14 +30,14 @@ export function refusal(request: Request, error: unknown, reporter: ErrorReporte
   const told = asConcordError(error);
   const exchange = exchangeOf(request);
   if (told.code === 'INTERNAL') {
-    exchange.log.error({ error: describeError(error), route: exchange.route }, 'a request met a bug of ours');
+    exchange.log.error({ error, route: exchange.route }, 'a request met a bug of ours');
     reporter.report(error, {
       request_id: exchange.request_id,
       route: exchange.route ?? 'none',
       ...(exchange.user_id === null ? {} : { user_id: exchange.user_id }),
     });
   } else if (told !== error) {
-    exchange.log.warn({ error: describeError(error), route: exchange.route }, 'storage is away; answered 503');
+    exchange.log.warn({ error, route: exchange.route }, 'storage is away; answered 503');
   }
   return jsonResponse(told.status, errorBody(told), headersOf(told));
 }

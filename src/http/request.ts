@@ -85,7 +85,12 @@ const exchanges = new WeakMap<Request, Exchange>();
 
 /** Tells which address `request` came from; the listener calls it before the request is handled. */
 export function rememberPeer(request: Request, ip: string): void {
-  peers.set(request, ip);
+  peers.set(request, plainIp(ip));
+}
+
+/** A socket that listens on both families sees IPv4 callers as `::ffff:192.0.2.1`. */
+function plainIp(ip: string): string {
+  return ip.startsWith('::ffff:') && isIP(ip.slice(7)) === 4 ? ip.slice(7) : ip;
 }
 
 /** Begins the exchange of `request`. */
@@ -112,5 +117,5 @@ export function addressOf(request: Request, trust_proxy: boolean): string {
   const peer = peers.get(request) ?? UNKNOWN_IP;
   if (!trust_proxy) return peer;
   const last = request.headers.get('x-forwarded-for')?.split(',').at(-1)?.trim() ?? '';
-  return isIP(last) === 0 ? peer : last;
+  return isIP(last) === 0 ? peer : plainIp(last);
 }

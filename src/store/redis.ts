@@ -9,7 +9,7 @@
  * Replies keep their RESP2 shapes although the connection speaks RESP3 (ioredis's `legacy` mapping, its default).
  */
 import { Redis, type RedisOptions } from 'ioredis';
-import { describeError, type Log } from '../base/log.ts';
+import type { Log } from '../base/log.ts';
 
 /** How long one command may take. Redis answers within a millisecond or it is in trouble. */
 export const COMMAND_TIMEOUT_MS = 1_000;
@@ -50,10 +50,7 @@ export function connectRedis(url: string, facts: RedisFacts): Redis {
   redis.on('error', (error: unknown) => {
     if (in_trouble) return;
     in_trouble = true;
-    facts.log.warn(
-      { error: describeError(error), connection: facts.name },
-      'Redis is away; trying again until it is back',
-    );
+    facts.log.warn({ error, connection: facts.name }, 'Redis is away; trying again until it is back');
   });
   redis.on('ready', () => {
     if (in_trouble) facts.log.info({ connection: facts.name }, 'Redis is back');

@@ -1,0 +1,136 @@
+/**
+ * The HTTP door as one function from request to response. Around Elysia, which routes, stands what every exchange has:
+ * an id, the answer to browsers of other origins, headers, the access log and its place in the metrics. Nothing that is
+ * thrown gets past here, and no status leaves without our envelope.
+ *
+ * The routes of a service that does not run in this process are not registered, and so are 404.
+ */
+import { Elysia } from 'elysia';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Metrics } from '../base/metrics.ts';
+import type { Random } from '../base/random.ts';
+import { ConcordError, errorBody } from '../protocol/errors.ts';
+import { allowHeader, corsHeaders, optionsResponse } from './app-cors.ts';
+import { type AuthParts, authRoutes } from './auth.ts';
+import { docsRoutes, openApi } from './docs.ts';
+import type { EndpointServices } from './endpoint.ts';
+import { jsonResponse, refusal } from './errors.ts';
+import { type HealthParts, healthRoutes } from './health.ts';
+import { type Exchange, openExchange } from './request.ts';
+import { userRoutes } from './users.ts';
+
+/** What the HTTP door is made of. A resource that is null belongs to a service that does not run here. */
+export interface HttpParts extends EndpointServices, HealthParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Whether one proxy of ours appends to `X-Forwarded-For`. */
+  readonly trust_proxy: boolean;
+  /** Origins that browsers may call from, besides our own. */
+  readonly cors_origins: readonly string[];
+  /** Shown on the API page. */
+  readonly version: string;
+  /** Service `users`: accounts and sessions. */
+  readonly users: AuthParts | null;
+}
+
+/** The HTTP door. */
+export interface HttpApp {
+  /** Never rejects. Call `rememberPeer` first, so that the caller's address is known. */
+  handle(request: Request): Promise<Response>;
+}
+
+/** Assembles the door. */
+export function createHttpApp(parts: HttpParts): HttpApp {
+  const elysia = assemble(parts);
+  const allowed = methodsByPath(elysia);
+
+  const route = async (request: Request, path: string): Promise<Response> => {
+    if (request.method === 'OPTIONS') return optionsResponse(request, parts.cors_origins, allowed(path));
+    return elysia.handle(request);
+  };
+
+  return {
+    async handle(request) {
+      const exchange = openExchange(request, parts);
+      const path = pathOf(request.url);
+      const response = await route(request, path)
+        .then((found) => (found.status === 404 && exchange.route === null ? unrouted(request, allowed(path)) : found))
+        .catch((error: unknown) => refusal(request, error, parts.reporter));
+      return finish(parts, request, path, exchange, response);
+    },
+  };
+}
+
+function assemble(parts: HttpParts): Elysia {
+  // Without this Elysia takes the first characters of a short host name (http://api/…) for part of the path.
+  const app: Elysia = new Elysia({ handler: { standardHostname: false } });
+  app.onError(({ request, code, error }) =>
+    code === 'NOT_FOUND' ? new Response(null, { status: 404 }) : refusal(request, error, parts.reporter),
+  );
+  app.use(healthRoutes(parts, parts));
+  if (parts.users !== null) app.use(authRoutes(parts.users, parts)).use(userRoutes(parts.users, parts));
+  // Routes of the services `documents` and `collaboration` join here, each behind its own part.
+  return app.use(openApi(parts.version)).use(docsRoutes());
+}
+
+/** Tells which methods an address takes. Asked only where no route answered, so it may walk over all of them. */
+function methodsByPath(app: Elysia): (path: string) => readonly string[] {
+  const routes = app.routes.map(({ method, path }) => {
+    const pattern = path.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/:[^/]+/g, '[^/]+');
+    return { method, pattern: new RegExp(`^${pattern}/?$`) };
+  });
+  return (path) => [...new Set(routes.filter((route) => route.pattern.test(path)).map((route) => route.method))];
+}
+
+/** Path of an absolute URL as it was sent, for the router and the log. */
+function pathOf(url: string): string {
+  const start = url.indexOf('/', url.indexOf('://') + 3);
+  return start === -1 ? '/' : (url.slice(start).split(/[?#]/, 1)[0] ?? '/');
+}
+
+/** No route took the request: the address is unknown, or it is known for other methods. */
+function unrouted(request: Request, allowed: readonly string[]): Response {
+  if (allowed.length === 0) return answer(new ConcordError('NOT_FOUND', 'There is no such address.'));
+  const refusal = new ConcordError('METHOD_NOT_ALLOWED', `This address does not take ${request.method}.`);
+  return answer(refusal, { allow: allowHeader(allowed) });
+}
+
+function answer(error: ConcordError, headers: Readonly<Record<string, string>> = {}): Response {
+  return jsonResponse(error.status, errorBody(error), headers);
+}
+
+/** Adds what every response carries, counts it and writes its line in the access log. */
+function finish(parts: HttpParts, request: Request, path: string, exchange: Exchange, response: Response): Response {
+  const { headers } = response;
+  headers.set('x-request-id', exchange.request_id);
+  for (const [name, value] of COMMON_HEADERS) if (!headers.has(name)) headers.set(name, value);
+  for (const [name, value] of corsHeaders(request, parts.cors_origins)) headers.set(name, value);
+
+  const duration_ms = parts.clock.monotonic() - exchange.started_at;
+  const labels = { method: request.method, route: exchange.route ?? 'none', status: response.status };
+  parts.metrics.http_request_duration.observe(labels, duration_ms / 1000);
+  const line = {
+    method: request.method,
+    path,
+    status: response.status,
+    duration_ms: Math.round(duration_ms * 1000) / 1000,
+    ip: exchange.ip,
+  };
+  if (WATCHERS.has(path)) exchange.log.debug(line, 'request');
+  else exchange.log.info(line, 'request');
+  return response;
+}
+
+/** Asked every few seconds by machines: their lines would bury all others. */
+const WATCHERS = new Set(['/healthz', '/readyz', '/metrics']);
+
+/** Nothing here may be guessed at, stored by a cache, framed, or told to other sites. */
+const COMMON_HEADERS: readonly (readonly [string, string])[] = [
+  ['cache-control', 'no-store'],
+  ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
+  ['referrer-policy', 'no-referrer'],
+  ['x-content-type-options', 'nosniff'],
+];
