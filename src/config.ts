@@ -47,6 +47,11 @@ export class ConfigError extends Error {
   }
 }
 
+/** The one setting that a tool beside the server needs. Throws {@link ConfigError} when it is missing or wrong. */
+export function readDatabaseUrl(env: Environment = process.env): string {
+  return url(env, 'DATABASE_URL', ['postgres:', 'postgresql:']);
+}
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
@@ -56,7 +61,7 @@ export function readConfig(env: Environment = process.env): Config {
   return {
     host: text(env, 'HOST') ?? '127.0.0.1',
     port: integer(env, 'PORT', 3000, 0, 65_535),
-    database_url: url(env, 'DATABASE_URL', ['postgres:', 'postgresql:']),
+    database_url: readDatabaseUrl(env),
     redis_url: url(env, 'REDIS_URL', ['redis:', 'rediss:']),
     services: services(env),
     node_id: nodeId(env),

@@ -4,9 +4,8 @@ import Type from 'typebox';
 import { isUuid } from '../base/ids.ts';
 import type { Accounts } from '../domain/accounts.ts';
 import type { Sessions } from '../domain/sessions.ts';
-import { LIMITS } from '../protocol/limits.ts';
 import { type EndpointServices, endpoint } from './endpoint.ts';
-import { idParams, moment, PAGE_FIELDS, pageOf, readPage, strictObject, text, toPage, uuid } from './schemas.ts';
+import { EMAIL, idParams, moment, PAGE_FIELDS, pageOf, readPage, strictObject, text, toPage, uuid } from './schemas.ts';
 import { DISPLAY_NAME, PASSWORD, USER, USER_EXAMPLE } from './users.ts';
 
 /** What these routes work with. */
@@ -15,7 +14,6 @@ export interface AuthParts {
   readonly sessions: Sessions;
 }
 
-const EMAIL = text(1, LIMITS.email_chars_max, 'E-mail address; case does not matter', 'ada@example.org');
 const REFRESH_TOKEN = text(1, 512, 'The latest refresh token of a session', 'mX0…43 characters');
 
 const PAIR_FIELDS = {

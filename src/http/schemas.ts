@@ -28,6 +28,9 @@ export function text(min: number, max: number, description: string, example: str
   return Type.String({ minLength: min, maxLength: max, description, examples: [example], ...blank });
 }
 
+/** An e-mail address, by length alone: its form is judged where it is set. */
+export const EMAIL = text(1, LIMITS.email_chars_max, 'E-mail address; case does not matter', 'ada@example.org');
+
 /** One of a few words. */
 export function oneOf<Words extends string[]>(words: readonly [...Words], description: string) {
   return Type.Enum(words, { type: 'string', description, examples: [words[0] ?? ''] });
