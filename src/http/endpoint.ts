@@ -8,12 +8,13 @@
  */
 import type { Elysia } from 'elysia';
 import Type, { type Static, type TObject, type TSchema } from 'typebox';
+import type { ErrorReporter } from '../base/sentry.ts';
 import type { AuthResult, Caller } from '../domain/tokens.ts';
 import { type Check, compileCheck } from '../protocol/check.ts';
 import { ConcordError, type ErrorCode, invalidField } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { operationOf } from './docs-operation.ts';
-import { type ErrorReporter, jsonResponse, refusal } from './errors.ts';
+import { jsonResponse, refusal } from './errors.ts';
 import { type Exchange, exchangeOf, type RequestContext } from './request.ts';
 import { readJson } from './request-body.ts';
 import type { Shape } from './schemas.ts';

@@ -3,14 +3,10 @@
  * storage that is away is `UNAVAILABLE`; whatever else arrives here is a bug of ours: it is logged with its stack and
  * reported, and the caller learns nothing but `INTERNAL` and the request id.
  */
+import type { ErrorReporter } from '../base/sentry.ts';
 import { ConcordError, type ErrorCode, errorBody, unavailable } from '../protocol/errors.ts';
 import { isStorageAway } from '../store/postgres.ts';
 import { exchangeOf } from './request.ts';
-
-/** Where bugs are told to people. */
-export interface ErrorReporter {
-  report(error: unknown, context: Readonly<Record<string, string>>): void;
-}
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
