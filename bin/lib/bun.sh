@@ -1,5 +1,5 @@
-# Sourced by bin/start, bin/test and bin/admin: leaves the shell in the checkout with $BUN set to a Bun that
-# works and with the packages of bun.lock installed. Needs a POSIX shell and Node.js >= 20 with npm, or Bun; no root.
+# Sourced by bin/start, bin/test and bin/admin, in the root of the checkout: 'prepare' sets $BUN to a Bun that works
+# and installs the packages of bun.lock. Needs a POSIX shell and Node.js >= 20 with npm, or Bun; no root.
 # Everything it makes lies in .concord/ and node_modules/; a second run finds it there and does no work.
 
 BUN_VERSION=1.4.5
@@ -25,7 +25,7 @@ fetch_bun() {
   mkdir .concord/bun.part
   printf '{"private":true}\n' >.concord/bun.part/package.json
   if command -v npm >/dev/null 2>&1; then
-    node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' 2>/dev/null ||
+    node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null ||
       die "Node.js here is $(node --version 2>/dev/null || echo 'missing'), and Concord needs Node.js 20 or newer (or Bun $BUN_VERSION): update it and try again."
     say "fetching Bun $BUN_VERSION with npm, once (about 40 MB) ..."
     script_runner=node
@@ -62,13 +62,14 @@ install_packages() {
   stamp=$(cksum <bun.lock)
   if [ "$(cat node_modules/.concord-installed 2>/dev/null)" != "$stamp" ]; then
     say "installing the packages of bun.lock ..."
-    "$BUN" install --frozen-lockfile >&2 ||
+    "$BUN" install --frozen-lockfile --no-summary >&2 ||
       die "the packages could not be installed; Bun's own message is above. This needs the npm registry and about 500 MB of disk."
     printf '%s\n' "$stamp" >node_modules/.concord-installed
   fi
 }
 
-prepare() {
+# Makes .concord/, which holds all that the commands make besides node_modules/.
+make_state_folder() {
   if [ ! -d .concord ]; then
     { mkdir .concord && chmod 755 .concord; } ||
       die "cannot write in $PWD: run this in a checkout of your own, or free some disk space."
@@ -77,7 +78,10 @@ prepare() {
   owner=$(stat -c %u .concord)
   [ "$owner" = "$(id -u)" ] ||
     die ".concord belongs to $(stat -c %U .concord) and you are $(id -un): run this as $(stat -c %U .concord), or remove .concord (which deletes the documents in it)."
-  # The kernel drops this lock with the process, so that it never goes stale.
+}
+
+# Finds or fetches Bun and the packages. The kernel drops the lock with the process, so that it never goes stale.
+prepare() {
   exec 8>.concord/install.lock
   flock -n 8 || { say "another command is installing in this checkout; waiting for it ..."; flock 8; }
   find_bun
@@ -86,4 +90,4 @@ prepare() {
 }
 
 [ "$(uname -s)" = Linux ] || die "this command runs on Linux. On other systems use 'docker compose up', or run 'bun src/main.ts' with a PostgreSQL and a Redis of yours."
-prepare
+make_state_folder

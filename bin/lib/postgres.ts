@@ -19,6 +19,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -28,7 +29,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { makePassable, ROOT, randomKey } from './paths.ts';
-import { type Account, type Daemon, startDaemon } from './processes.ts';
+import { type Account, cwdOf, type Daemon, startDaemon, stopUnrecorded } from './processes.ts';
 import { Problem, say, tail } from './say.ts';
 
 /** The database user; a superuser, as migrations may create extensions and tests create databases. */
@@ -71,7 +72,8 @@ export function locatePostgres(): PostgresInstall {
  * `path` points to. Its parent may be unreachable only for another user, that is, under root.
  */
 export function clusterFolder(install: PostgresInstall, path: string): string {
-  if (lstatSync(path, { throwIfNoEntry: false })) return realpathSync(path);
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  if (there) return there.isSymbolicLink() ? readlinkSync(path) : path;
   if (canPass(dirname(path), install.account)) return path;
   makePassable(OUTSIDE);
   const elsewhere = join(OUTSIDE, `data-${randomKey().slice(0, 12)}`);
@@ -180,6 +182,12 @@ export async function startPostgresServer(install: PostgresInstall, options: Ser
     // Workers of a postmaster that was killed take a moment to notice, and hold its shared memory until then.
     if (why.includes('pre-existing shared memory block') && performance.now() < deadline) {
       await Bun.sleep(200);
+      continue;
+    }
+    // Started by a command that was killed in the very moment before it wrote that down.
+    const other = Number(/postmaster \(PID (\d+)\) running/.exec(why)?.[1] ?? 0);
+    if (other && cwdOf(other) === realpathSync(options.data) && performance.now() < deadline) {
+      await stopUnrecorded(other, 'SIGINT', STOP_MS_MAX);
       continue;
     }
     throw new Problem(explain(`PostgreSQL did not start; the end of ${options.log} is:\n${why}\n`, why));
@@ -311,6 +319,8 @@ export function explain(failure: string, text: string): string {
   const running = /postmaster \(PID (\d+)\) running/.exec(text)?.[1];
   if (running)
     return `${failure} A PostgreSQL still uses this data: stop it with "kill -INT ${running}" and try again.`;
+  if (/Permission denied/i.test(text))
+    return `${failure} Its user may not reach the data: move the checkout out of folders that only their owner may enter.`;
   return failure;
 }
 

@@ -20,6 +20,8 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 
+const REPEAT_MS = 300;
+
 /** A process for certain: the pid, the boot it belongs to and its start in clock ticks since then. */
 export interface ProcessMark {
   readonly pid: number;
@@ -99,8 +101,10 @@ export function startDaemon(options: DaemonOptions): Daemon {
     async stop() {
       if (exited) return;
       child.kill(options.stopSignal);
+      const again = setInterval(() => repeats(options.stopSignal) && child.kill(options.stopSignal), REPEAT_MS);
       const timer = setTimeout(() => child.kill('SIGKILL'), options.graceMs);
       await ended;
+      clearInterval(again);
       clearTimeout(timer);
     },
   };
@@ -134,6 +138,12 @@ export async function stopRecorded(records: string, first: readonly string[] = [
   await Promise.all(left.filter((r) => !first.includes(r.name)).map(stopProcess));
   rmSync(records, { recursive: true, force: true });
   return left.map((record) => record.name);
+}
+
+/** Stops a process that is known to be ours although nothing was written down. */
+export async function stopUnrecorded(pid: number, stopSignal: NodeJS.Signals, graceMs: number): Promise<void> {
+  const mark = markOf(pid);
+  if (mark) await stopProcess({ ...mark, name: String(pid), stopSignal, graceMs });
 }
 
 /** The mark of a running process, or null when there is none (a zombie is none). */
@@ -177,9 +187,19 @@ export function processTree(pid: number): number[] {
   return [pid, ...children.flatMap(processTree)];
 }
 
+// PostgreSQL, whose signal this is, takes it any number of times, and misses it in its first milliseconds when whoever
+// started us had it ignored, as a shell does for what it runs in the background.
+function repeats(stopSignal: NodeJS.Signals): boolean {
+  return stopSignal === 'SIGINT';
+}
+
 async function stopProcess(record: Recorded): Promise<void> {
+  const deadline = performance.now() + record.graceMs;
   signal(record, record.stopSignal);
-  if (await goneWithin(record, record.graceMs)) return;
+  while (performance.now() < deadline) {
+    if (await goneWithin(record, Math.min(REPEAT_MS, deadline - performance.now()))) return;
+    if (repeats(record.stopSignal)) signal(record, record.stopSignal);
+  }
   for (const pid of processTree(record.pid).reverse()) {
     const mark = markOf(pid);
     if (mark) signal(mark, 'SIGKILL');

@@ -65,7 +65,7 @@ async function main(): Promise<void> {
   const server = startServer(database, redis, keys);
   await untilReady(server);
   if (stopping) return;
-  announce(server);
+  announce();
   const code = await server.exited;
   if (stopping) return;
   say(`the server ended by itself (exit code ${code}); the end of ${SERVER_LOG} is:\n${tail(SERVER_LOG, 15)}`);
@@ -241,11 +241,11 @@ function origin(): string {
   return `http://${name.includes(':') ? `[${name}]` : name}:${PORT}`;
 }
 
-function announce(server: Daemon): void {
+function announce(): void {
   print(
     [
       '',
-      `Concord is running (process ${server.pid}). Ctrl-C stops it; its data stays in .concord/.`,
+      `Concord is running (process ${process.pid}). Ctrl-C stops it; its data stays in .concord/.`,
       '',
       `  Editor           ${origin()}/`,
       `  API docs         ${origin()}/docs`,
@@ -283,9 +283,9 @@ async function stopAll(): Promise<void> {
   await running.get('server')?.stop();
   await Promise.all([...running.values()].map((daemon) => daemon.stop()));
   // What was still starting when the signal came is not in the map yet, but it is on record.
-  await stopRecorded(RUNNING);
+  const starting = await stopRecorded(RUNNING);
   rmSync(ENDPOINTS, { force: true });
-  say('stopped.');
+  if (running.size + starting.length > 0) say('stopped.');
 }
 
 /** The log of this run; that of the run before is kept beside it. */
