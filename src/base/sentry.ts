@@ -4,7 +4,7 @@
  * collect requests, console lines or environment are switched on, and every string of an event is scrubbed on its way
  * out, because error messages quote what they choked on.
  */
-import { close, init, linkedErrorsIntegration, withScope } from '@sentry/bun';
+import { captureException, close, init, linkedErrorsIntegration, withScope } from '@sentry/bun';
 import { REDACTED, safeUrl } from './log.ts';
 
 /** Where bugs are told. */
@@ -31,7 +31,7 @@ export interface ReporterFacts {
 /** Starts reporting to `dsn`; with null nothing is started and nothing is sent. */
 export function createReporter(dsn: string | null, facts: ReporterFacts): ErrorReporter {
   if (dsn === null) return silentReporter;
-  const client = init({
+  init({
     dsn,
     release: facts.release,
     serverName: facts.node_id,
@@ -44,7 +44,7 @@ export function createReporter(dsn: string | null, facts: ReporterFacts): ErrorR
     report(error, context) {
       withScope((scope) => {
         scope.setTags({ ...context });
-        client?.captureException(error, undefined, scope);
+        captureException(error);
       });
     },
     close: async (limit_ms) => {
