@@ -5,13 +5,10 @@
 import type { DeltaOps } from '../protocol/content/delta.ts';
 import type { Sql } from '../store/postgres.ts';
 import { readSnapshot } from '../store/snapshots.ts';
-import { type JournalRow, readUpdates } from '../store/updates.ts';
+import { type JournalRow, readTail } from '../store/updates.ts';
 import { EMPTY_STATE, Replica } from './replica.ts';
 import { serverClientId } from './server-ids.ts';
 import { deltaBytes, EditWindow, type WindowEntry } from './window.ts';
-
-/** Rows fetched at a time. */
-const PAGE_ROWS = 5_000;
 
 /** A document as it was found. */
 export interface Loaded {
@@ -42,19 +39,6 @@ export async function loadDocument(sql: Sql, doc_id: string, epoch: number, head
     else window.append(entry);
   }
   return { replica, window, snapshot_rev };
-}
-
-/** All revisions after `after_rev` up to `to_rev`. */
-export async function readTail(sql: Sql, doc_id: string, after_rev: number, to_rev: number): Promise<JournalRow[]> {
-  const rows: JournalRow[] = [];
-  for (let from = after_rev; from < to_rev; ) {
-    const page = await readUpdates(sql, doc_id, from, to_rev, PAGE_ROWS);
-    const last = page.at(-1);
-    if (last === undefined) break;
-    rows.push(...page);
-    from = last.rev;
-  }
-  return rows;
 }
 
 /** A journal row as the window keeps it; null when its effect on the text was not computed. */

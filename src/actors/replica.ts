@@ -52,6 +52,9 @@ export type Applied =
 const TAIL_UPDATES_MAX = 512;
 const TAIL_BYTES_MAX = 1024 * 1024;
 
+/** Longer tails are applied to a document instead of being composed. */
+const COMPOSE_MAX = 1_000;
+
 const SURROGATE = /[\ud800-\udfff]/;
 
 /** See the head of this file. */
@@ -67,6 +70,8 @@ export class Replica {
   #json: string | null;
   /** Whether the text may hold a surrogate pair that an index could split; null means unknown. */
   #surrogates: boolean | null = null;
+  /** The tail's effects on the text, while composing them is a cheaper way to it than building a document. */
+  #tail_deltas: readonly TailEntry[] | null;
   #emitted: Uint8Array[] = [];
   #effects: DeltaOps[] = [];
   #want_delta = false;
@@ -77,13 +82,9 @@ export class Replica {
     this.#base = base;
     this.#json = tail.length === 0 ? base.delta : null;
     this.#ops = null;
-    for (const entry of tail) this.#extendTail(entry.update);
-    if (tail.length > 0 && tail.every((entry) => entry.delta !== null)) {
-      let text = new Delta(JSON.parse(base.delta) as DeltaOps);
-      for (const entry of tail)
-        if (entry.delta !== null && entry.delta.length > 0) text = text.compose(new Delta(entry.delta));
-      this.#ops = text.ops as DeltaOps;
-    }
+    this.#tail = tail.map((entry) => entry.update);
+    this.#tail_bytes = this.#tail.reduce((sum, update) => sum + update.length, 0);
+    this.#tail_deltas = tail.length <= COMPOSE_MAX && tail.every((entry) => entry.delta !== null) ? tail : null;
   }
 
   /** Whether a `Y.Doc` has been built. */
@@ -151,7 +152,12 @@ export class Replica {
   ops(): DeltaOps {
     if (this.#ops === null) {
       if (this.#json !== null) this.#ops = JSON.parse(this.#json) as DeltaOps;
-      else this.#ops = this.#liveDoc().getText(TEXT_ROOT).toDelta() as DeltaOps;
+      else if (this.#doc === null && this.#base !== null && this.#tail_deltas !== null) {
+        let text = new Delta(JSON.parse(this.#base.delta) as DeltaOps);
+        for (const { delta } of this.#tail_deltas)
+          if (delta !== null && delta.length > 0) text = text.compose(new Delta(delta));
+        this.#ops = text.ops as DeltaOps;
+      } else this.#ops = this.#liveDoc().getText(TEXT_ROOT).toDelta() as DeltaOps;
     }
     return this.#ops;
   }
@@ -219,7 +225,8 @@ export class Replica {
       doc,
       () => {
         if (this.#base !== null) Y.applyUpdate(doc, this.#base.state);
-        for (const update of this.#tail) Y.applyUpdate(doc, update);
+        const tail = mergeAll(this.#tail);
+        if (tail !== null) Y.applyUpdate(doc, tail);
       },
       null,
       false,

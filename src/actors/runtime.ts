@@ -53,7 +53,6 @@ export interface RuntimeParts {
 export interface RuntimeObserver {
   edits(door: 'json' | 'rest' | 'yjs', count: number): void;
   fannedOut(duration_ms: number): void;
-  presenceDropped(count: number): void;
 }
 
 /** What changed for the statechart. */

@@ -10,13 +10,20 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
+import type { ContentParts } from '../domain/content.ts';
+import type { DocumentParts } from '../domain/documents.ts';
 import { ConcordError, errorBody } from '../protocol/errors.ts';
 import { allowHeader, corsHeaders, optionsResponse } from './app-cors.ts';
 import { type AuthParts, authRoutes } from './auth.ts';
+import { contentRoutes } from './content.ts';
 import { docsRoutes, openApi } from './docs.ts';
+import { documentRoutes } from './documents.ts';
+import { editRoutes } from './edits.ts';
 import type { EndpointServices } from './endpoint.ts';
 import { jsonResponse, refusal } from './errors.ts';
 import { type HealthParts, healthRoutes } from './health.ts';
+import { permissionRoutes } from './permissions.ts';
+import { presenceRoutes } from './presence.ts';
 import { type Exchange, openExchange } from './request.ts';
 import { userRoutes } from './users.ts';
 
@@ -34,6 +41,10 @@ export interface HttpParts extends EndpointServices, HealthParts {
   readonly version: string;
   /** Service `users`: accounts and sessions. */
   readonly users: AuthParts | null;
+  /** Service `documents`: documents, their content and their people. */
+  readonly documents: (DocumentParts & ContentParts) | null;
+  /** Service `collaboration`: what needs the documents' actors. */
+  readonly collaboration: ContentParts | null;
 }
 
 /** The HTTP door. */
@@ -72,7 +83,13 @@ function assemble(parts: HttpParts): Elysia {
   );
   app.use(healthRoutes(parts, parts));
   if (parts.users !== null) app.use(authRoutes(parts.users, parts)).use(userRoutes(parts.users, parts));
-  // Routes of the services `documents` and `collaboration` join here, each behind its own part.
+  if (parts.documents !== null)
+    app
+      .use(documentRoutes(parts.documents, parts))
+      .use(contentRoutes(parts.documents, parts))
+      .use(permissionRoutes(parts.documents, parts));
+  if (parts.collaboration !== null)
+    app.use(editRoutes(parts.collaboration, parts)).use(presenceRoutes(parts.collaboration, parts));
   return app.use(openApi(parts.version)).use(docsRoutes());
 }
 

@@ -1,0 +1,109 @@
+/**
+ * The {@link DocumentGateway} of this node: edits go through the document's actor and are answered once they are on disk;
+ * reading asks the actor when the document is open here, since only it knows what is not written yet, and storage
+ * otherwise, so that a reader never claims a document.
+ */
+import type { Clock } from '../base/clock.ts';
+import { TIMED_OUT, within } from '../base/clock.ts';
+import { ConcordError, unavailable } from '../protocol/errors.ts';
+import { TIMES } from '../protocol/limits.ts';
+import type { PresenceEntry } from '../protocol/messages.ts';
+import { readHead } from '../store/heads.ts';
+import type { Database } from '../store/postgres.ts';
+import type { DocumentGateway, EditRequest, StateAt, TextAt } from './gateway.ts';
+import type { Registry } from './registry.ts';
+import { storedState, storedText } from './replay.ts';
+import type { DocumentRuntime } from './runtime.ts';
+
+/** See the head of this file. */
+export class LocalGateway implements DocumentGateway {
+  constructor(
+    private readonly registry: Registry,
+    private readonly sql: Database,
+    private readonly clock: Clock,
+  ) {}
+
+  async edit(request: EditRequest): Promise<{ readonly rev: number }> {
+    const { runtime, rev } = await this.#inTime(this.#apply(request));
+    const written = await within(this.clock, TIMES.rest_durable_wait_ms, runtime.durable(rev));
+    if (written === TIMED_OUT) {
+      throw unavailable('Storage has not confirmed the edit; send it again with the same client_id and seq.');
+    }
+    return { rev };
+  }
+
+  async text(doc_id: string, rev?: number): Promise<TextAt> {
+    const runtime = this.registry.peek(doc_id)?.runtime ?? null;
+    if (runtime !== null && (rev === undefined || rev === runtime.log.head)) {
+      runtime.wantDeltas();
+      return { rev: runtime.log.head, ops: runtime.replica.ops() };
+    }
+    return await this.#stored(doc_id, rev, runtime, storedText);
+  }
+
+  async state(doc_id: string, rev?: number): Promise<StateAt> {
+    const runtime = this.registry.peek(doc_id)?.runtime ?? null;
+    if (runtime !== null && (rev === undefined || rev === runtime.log.head)) {
+      return { rev: runtime.log.head, update: runtime.replica.state() };
+    }
+    return await this.#stored(doc_id, rev, runtime, storedState);
+  }
+
+  async rev(doc_id: string): Promise<number> {
+    const runtime = this.registry.peek(doc_id)?.runtime;
+    if (runtime) return runtime.log.head;
+    return (await this.#head(doc_id)).head_rev;
+  }
+
+  presence(doc_id: string): Promise<readonly PresenceEntry[]> {
+    return Promise.resolve(this.registry.peek(doc_id)?.runtime?.presence() ?? []);
+  }
+
+  /** Puts the edit into the document's mailbox and waits for its revision, not yet for the disk. */
+  async #apply(request: EditRequest): Promise<{ runtime: DocumentRuntime; rev: number }> {
+    const { doc_id, user_id, client_id, seq, base_rev, delta } = request;
+    for (;;) {
+      const { document, runtime } = await this.registry.open(doc_id);
+      runtime.wantDeltas();
+      if (seq !== null)
+        runtime.log.noteSeq(user_id, client_id, await this.registry.lastSeq(runtime, user_id, client_id));
+      const rev = await new Promise<number | null>((resolve, reject) => {
+        const taken = document.push({
+          kind: 'edit',
+          author: null,
+          edit: { user_id, client_id, seq, base_rev, delta, door: 'rest' },
+          outcome: { applied: resolve, refused: reject },
+        });
+        if (!taken) resolve(null);
+      });
+      if (rev !== null) return { runtime, rev };
+    }
+  }
+
+  async #stored<T>(
+    doc_id: string,
+    rev: number | undefined,
+    runtime: DocumentRuntime | null,
+    read: (sql: Database, doc_id: string, rev: number) => Promise<T>,
+  ): Promise<T> {
+    const head = runtime === null ? (await this.#head(doc_id)).head_rev : runtime.log.head;
+    const wanted = rev ?? head;
+    if (wanted > head)
+      throw new ConcordError('NOT_FOUND', `The document has no revision ${wanted}; its head is ${head}.`);
+    // A revision that is still on its way to the disk is a moment away from being history.
+    if (runtime !== null) await this.#inTime(runtime.durable(wanted));
+    return await this.#inTime(read(this.sql, doc_id, wanted));
+  }
+
+  async #head(doc_id: string): Promise<{ head_rev: number }> {
+    const head = await this.#inTime(readHead(this.sql, doc_id));
+    if (head === null) throw new ConcordError('NOT_FOUND', 'There is no such document.');
+    return head;
+  }
+
+  async #inTime<T>(answer: Promise<T>): Promise<T> {
+    const value = await within(this.clock, TIMES.rest_durable_wait_ms, answer);
+    if (value === TIMED_OUT) throw unavailable();
+    return value;
+  }
+}

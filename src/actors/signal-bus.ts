@@ -1,0 +1,50 @@
+/**
+ * Carries {@link Signal}s between nodes over one Redis channel. What a node sends reaches its own listener at once and
+ * the others within milliseconds. A signal is a nudge, never the truth: PostgreSQL was changed before it was sent.
+ */
+import type { Redis } from 'ioredis';
+import type { Log } from '../base/log.ts';
+import type { Signal, Signals } from './gateway.ts';
+
+/** The channel of signals. */
+export const SIGNAL_CHANNEL = 'concord:signals';
+
+/** See the head of this file. */
+export class SignalBus implements Signals {
+  readonly #listeners = new Set<(signal: Signal) => void>();
+
+  constructor(
+    private readonly boot_id: string,
+    private readonly publisher: Redis,
+    private readonly log: Log,
+  ) {}
+
+  /** Calls `listener` with every signal, from this node and from others. */
+  listen(listener: (signal: Signal) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  send(signal: Signal): void {
+    this.#deliver(signal);
+    const message = JSON.stringify({ v: 1, from: this.boot_id, signal });
+    this.publisher.publish(SIGNAL_CHANNEL, message).catch((error: unknown) => {
+      this.log.warn({ error, signal: signal.type }, 'other nodes were not told of a change of rights');
+    });
+  }
+
+  /** Takes a message of the channel. */
+  receive(message: string): void {
+    let parsed: { from?: unknown; signal?: Signal };
+    try {
+      parsed = JSON.parse(message) as typeof parsed;
+    } catch {
+      this.log.warn('a message on the signal channel is not JSON; somebody else writes to it');
+      return;
+    }
+    if (parsed.from !== this.boot_id && parsed.signal !== undefined) this.#deliver(parsed.signal);
+  }
+
+  #deliver(signal: Signal): void {
+    for (const listener of this.#listeners) listener(signal);
+  }
+}

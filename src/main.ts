@@ -1,0 +1,142 @@
+/**
+ * The server: settings, parts, listen, drain. This is the only place where everything is known to everything else.
+ *
+ * It stops in order, so that nothing is lost: it says that it is not ready, takes nothing new, writes and gives up every
+ * document, says goodbye to every socket with 1012, finishes its jobs, closes its connections and exits with 0; a
+ * deadline stands behind all of that.
+ */
+import type { Server } from 'bun';
+import packageFile from '../package.json' with { type: 'json' };
+import { TIMED_OUT, within } from './base/clock.ts';
+import { ConfigError, readConfig } from './config.ts';
+import { createHttpApp } from './http/app.ts';
+import { rememberPeer } from './http/request.ts';
+import { LIMITS, TIMES } from './protocol/limits.ts';
+import { createCollaborationService } from './services/collaboration.ts';
+import { createNode, type NodeParts, storesAnswer } from './services/node.ts';
+import { createUserService } from './services/users.ts';
+import { createWorkerService } from './services/worker.ts';
+import { migrate } from './store/migrate.ts';
+import type { SocketData } from './ws/session.ts';
+
+/** A running server. */
+export interface Running {
+  readonly port: number;
+  readonly url: string;
+  /** Stops in order; see the head of this file. */
+  stop(): Promise<void>;
+}
+
+/** Starts a server on this node's parts. Rejects when PostgreSQL cannot be reached or migrated. */
+export async function startServer(node: NodeParts): Promise<Running> {
+  const { config, clock, random, log, metrics, sql } = node;
+  await migrate(sql);
+  const runs = (service: 'users' | 'documents' | 'collaboration' | 'worker'): boolean => config.services.has(service);
+
+  const worker = createWorkerService(node);
+  const collaboration = createCollaborationService(node, (doc_id) => worker.snapshots.ask(doc_id));
+  const { gateway, signals } = collaboration;
+  const users = createUserService(node, signals);
+  const authenticate = (token: string) => users.sessions.authenticate(token);
+  const doors = collaboration.doors(authenticate);
+  let draining = false;
+
+  const app = createHttpApp({
+    clock,
+    random,
+    log,
+    metrics,
+    trust_proxy: config.trust_proxy,
+    cors_origins: config.cors_origins,
+    version: packageFile.version,
+    reporter: node.reporter,
+    authenticate,
+    isAdmin: (user_id) => users.accounts.isAdmin(user_id),
+    ready: async () => (draining ? { ok: false, reason: 'this node is shutting down' } : await storesAnswer(node)),
+    users: runs('users') ? users : null,
+    documents: runs('documents') ? { sql, clock, random, gateway, signals } : null,
+    collaboration: runs('collaboration') ? { sql, random, gateway } : null,
+  });
+
+  if (runs('worker')) await worker.start();
+  if (runs('collaboration')) await collaboration.start();
+
+  const server: Server<SocketData> = Bun.serve({
+    hostname: config.host,
+    port: config.port,
+    // Beyond what any route takes, so that refusals come from the routes and name the bound.
+    maxRequestBodySize: LIMITS.create_body_bytes_max * 2,
+    idleTimeout: 30,
+    websocket: doors.handlers,
+    fetch(request, bun) {
+      const taken = runs('collaboration') ? doors.take(request, bun) : null;
+      if (taken !== null) return taken;
+      rememberPeer(request, bun.requestIP(request)?.address ?? '');
+      return app.handle(request);
+    },
+  });
+  collaboration.fanout.serve(server);
+  const port = server.port ?? config.port;
+  log.info({ event: 'listening', host: config.host, port, services: [...config.services] }, 'listening');
+
+  const stop = async (): Promise<void> => {
+    draining = true;
+    log.info({ event: 'draining' }, 'shutting down: writing every document and handing it over');
+    // Not awaited: it settles when the last socket is gone, and those are closed below.
+    void server.stop(false);
+    await collaboration.drain(TIMES.drain_ms - 2_000);
+    await worker.close();
+    await collaboration.close();
+    await server.stop(true);
+    node.redis.disconnect();
+    await sql.end({ timeout: 1 });
+    await node.reporter.close(500);
+  };
+  return { port, url: `http://${config.host}:${port}`, stop };
+}
+
+/** Runs the server as a process of its own. */
+async function main(): Promise<void> {
+  const config = settings();
+  const node = createNode(config, packageFile.version);
+  const { log, clock, reporter } = node;
+  process.on('unhandledRejection', (error) => {
+    log.error({ error }, 'a promise was rejected and nobody looked');
+    reporter.report(error, {});
+  });
+  const running = await startServer(node).catch((error: unknown) => {
+    log.fatal({ error }, 'the server could not start');
+    process.exit(1);
+  });
+  let stopping = false;
+  const leave = (): void => {
+    if (stopping) return;
+    stopping = true;
+    void within(clock, TIMES.drain_ms, running.stop()).then(
+      (done) => {
+        if (done === TIMED_OUT) log.error('the deadline for shutting down is over');
+        else log.info({ event: 'stopped' }, 'stopped');
+        process.exit(0);
+      },
+      (error: unknown) => {
+        log.fatal({ error }, 'shutting down failed');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', leave);
+  process.on('SIGINT', leave);
+}
+
+/** The settings, or the end of the process with one sentence about what is wrong. */
+function settings(): ReturnType<typeof readConfig> {
+  try {
+    return readConfig();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`concord: ${error.message}\n`);
+    process.exit(2);
+  }
+}
+
+if (import.meta.main) await main();

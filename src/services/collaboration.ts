@@ -1,0 +1,138 @@
+/**
+ * The service `collaboration`: the document actors, the journal, and the WebSocket doors. Other services of the same
+ * process read through its gateway; where it does not run, nothing here ever claims a document.
+ */
+import type { DocumentGateway, Signals } from '../actors/gateway.ts';
+import { Heartbeat } from '../actors/heartbeat.ts';
+import { Journal } from '../actors/journal.ts';
+import { LocalGateway } from '../actors/local-gateway.ts';
+import { Locator } from '../actors/locator.ts';
+import { Registry } from '../actors/registry.ts';
+import { SIGNAL_CHANNEL, SignalBus } from '../actors/signal-bus.ts';
+import { TIMES } from '../protocol/limits.ts';
+import { countSubscribers } from '../store/channels.ts';
+import { Directory, nodeChannel } from '../store/directory.ts';
+import { RenewablePool } from '../store/pool.ts';
+import { connectRedis } from '../store/redis.ts';
+import { type Doors, openDoors } from '../ws/doors.ts';
+import { SocketHub } from '../ws/hub.ts';
+import type { DoorParts } from '../ws/session.ts';
+import { TopicFanout } from '../ws/topics.ts';
+import type { NodeParts } from './node.ts';
+
+/** What the service gives to the process. */
+export interface CollaborationService {
+  readonly gateway: DocumentGateway;
+  readonly signals: Signals;
+  readonly fanout: TopicFanout;
+  /** Opens the doors; sockets are authenticated by `authenticate`. */
+  doors(authenticate: DoorParts['authenticate']): Doors;
+  /** Says that this node lives and begins to listen to others. */
+  start(): Promise<void>;
+  /** Writes everything, gives every document up and closes all sockets with 1012. */
+  drain(limit_ms: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** How often the journal's backlog is measured. */
+const MEASURE_EVERY_MS = 1_000;
+/** A node that leaves spreads its goodbyes over this time. */
+const GOODBYE_SPREAD_MS = 500;
+
+/** Makes the parts. */
+export function createCollaborationService(
+  node: NodeParts,
+  snapshotDue: (doc_id: string) => void,
+): CollaborationService {
+  const { clock, random, log, metrics, sql, redis, identity, config } = node;
+  const directory = new Directory(redis);
+  const signals = new SignalBus(identity.boot_id, redis, log);
+  const pool = new RenewablePool(config.database_url, {
+    connections_max: 2,
+    application_name: `concord ${identity.node_id} journal`,
+  });
+  const journal = new Journal({
+    pool,
+    clock,
+    log,
+    observer: {
+      flushed(rows, outcome) {
+        metrics.journal_batch_rows.observe(rows);
+        metrics.journal_flushes.inc({ outcome });
+      },
+      acked: (latency_ms) => metrics.ack_latency.observe(latency_ms / 1000),
+    },
+  });
+  const claimed = (outcome: string): void => metrics.claims.inc({ outcome });
+  const locator = new Locator({ node: identity, sql, directory, clock, random, log, claimed });
+  const fanout = new TopicFanout(redis, () => metrics.redis_publish_failures.inc());
+  const registry = new Registry({
+    clock,
+    random,
+    log,
+    sql,
+    journal,
+    locator,
+    fanout,
+    observer: {
+      edits: (door, count) => metrics.edits.inc({ door }, count),
+      fannedOut: (duration_ms) => metrics.fanout_latency.observe(duration_ms / 1000),
+      crashed: () => metrics.actor_crashes.inc(),
+      fenced: () => metrics.fenced.inc(),
+      open: (actors) => metrics.open_actors.set(actors),
+    },
+    subscribersElsewhere: (doc_ids) => countSubscribers(redis, doc_ids),
+    snapshotDue,
+  });
+  const hub = new SocketHub(clock, registry);
+  signals.listen((signal) => hub.signal(signal));
+  const heartbeat = new Heartbeat(identity, directory, clock, log, {
+    suspect: (suspect) => void registry.suspect(suspect),
+  });
+  const subscriber = connectRedis(config.redis_url, {
+    name: `concord:${identity.node_id}:listen`,
+    kind: 'standing',
+    log,
+  });
+  subscriber.on('message', (channel, message) => {
+    if (channel === SIGNAL_CHANNEL) signals.receive(message);
+  });
+  const measuring = clock.every(MEASURE_EVERY_MS, () => {
+    const { revs, oldest_ms } = journal.backlog();
+    metrics.journal_backlog.set(revs);
+    metrics.journal_lag.set(oldest_ms / 1000);
+  });
+  return {
+    gateway: new LocalGateway(registry, sql, clock),
+    signals,
+    fanout,
+    doors: (authenticate) =>
+      openDoors({
+        clock,
+        random,
+        log,
+        metrics,
+        sql,
+        registry,
+        hub,
+        authenticate,
+        reportError: (error, context) => node.reporter.report(error, context),
+      }),
+    async start() {
+      // ioredis subscribes again by itself whenever the connection returns; a Redis that is away now must not stop us.
+      void subscriber.subscribe(SIGNAL_CHANNEL, nodeChannel(identity)).catch(() => {});
+      await heartbeat.start();
+    },
+    async drain(limit_ms) {
+      await registry.drain(Math.min(limit_ms, TIMES.drain_ms));
+      await hub.closeAll(GOODBYE_SPREAD_MS);
+    },
+    async close() {
+      measuring.cancel();
+      hub.stop();
+      await heartbeat.stop();
+      subscriber.disconnect();
+      await pool.close();
+    },
+  };
+}

@@ -1,0 +1,63 @@
+/**
+ * What every process has, whichever services it runs: its settings, its log, its ways to PostgreSQL and Redis, and who it
+ * is.
+ */
+
+import type { Redis } from 'ioredis';
+import { type Clock, systemClock, TIMED_OUT, within } from '../base/clock.ts';
+import { createLog, type Log } from '../base/log.ts';
+import { createMetrics, type Metrics } from '../base/metrics.ts';
+import { type Random, systemRandom } from '../base/random.ts';
+import { createReporter, type ErrorReporter } from '../base/sentry.ts';
+import type { Config } from '../config.ts';
+import type { NodeIdentity } from '../store/heads.ts';
+import { connectDatabase, type Database } from '../store/postgres.ts';
+import { connectRedis } from '../store/redis.ts';
+
+/** See the head of this file. */
+export interface NodeParts {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly reporter: ErrorReporter;
+  readonly identity: NodeIdentity;
+  readonly sql: Database;
+  /** For commands: fails at once when Redis is away. */
+  readonly redis: Redis;
+}
+
+/** How long `/readyz` waits for an answer. */
+const READY_WITHIN_MS = 2_000;
+
+/** Makes the parts. Nothing is connected yet but by itself. */
+export function createNode(config: Config, version: string): NodeParts {
+  const random = systemRandom;
+  const identity = { node_id: config.node_id ?? `node-${random.id().slice(-12)}`, boot_id: random.id() };
+  const services = [...config.services];
+  const service = services.length === 4 ? 'all' : services.join(',');
+  const log = createLog({ level: config.log_level, service, node_id: identity.node_id });
+  return {
+    config,
+    clock: systemClock,
+    random,
+    log,
+    metrics: createMetrics(),
+    reporter: createReporter(config.sentry_dsn, { release: version, node_id: identity.node_id }),
+    identity,
+    sql: connectDatabase(config.database_url, { connections_max: 10, application_name: `concord ${identity.node_id}` }),
+    redis: connectRedis(config.redis_url, { name: `concord:${identity.node_id}`, kind: 'commands', log }),
+  };
+}
+
+/** Whether PostgreSQL and Redis answer. */
+export async function storesAnswer(node: NodeParts): Promise<{ ok: true } | { ok: false; reason: string }> {
+  const answers = async (name: string, ask: Promise<unknown>): Promise<string | null> => {
+    const answer = await within(node.clock, READY_WITHIN_MS, ask).catch(() => TIMED_OUT);
+    return answer === TIMED_OUT ? name : null;
+  };
+  const silent = await Promise.all([answers('PostgreSQL', node.sql`SELECT 1`), answers('Redis', node.redis.ping())]);
+  const named = silent.filter((name) => name !== null);
+  return named.length === 0 ? { ok: true } : { ok: false, reason: `${named.join(' and ')} does not answer` };
+}

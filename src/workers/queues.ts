@@ -1,0 +1,62 @@
+/**
+ * The job queues. A job is a hint: what is due can always be derived again from PostgreSQL, so a queue that was lost with
+ * Redis heals by itself, and a job that runs twice does its work once.
+ */
+import { type ConnectionOptions, Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Log } from '../base/log.ts';
+
+/** Where all queues' keys begin. */
+export const QUEUE_PREFIX = 'concord';
+
+/** The queue of snapshots. */
+export const SNAPSHOT_QUEUE = 'snapshots';
+
+/** A job of the snapshot queue: one document, or (from the scheduler) a look at what is due. */
+export type SnapshotJob = { readonly doc_id: string } | { readonly due: true };
+
+/** BullMQ's own declaration of a client is narrower than ioredis's; the object is what it says it takes. */
+export function bullConnection(redis: Redis): ConnectionOptions {
+  return redis as unknown as ConnectionOptions;
+}
+
+/** The sending side of the snapshot queue. */
+export class SnapshotQueue {
+  readonly #queue: Queue<SnapshotJob>;
+
+  constructor(
+    redis: Redis,
+    private readonly log: Log,
+  ) {
+    this.#queue = new Queue(SNAPSHOT_QUEUE, {
+      connection: bullConnection(redis),
+      prefix: QUEUE_PREFIX,
+      skipWaitingForReady: true,
+      defaultJobOptions: {
+        attempts: 5,
+        backoff: { type: 'exponential', delay: 1_000 },
+        removeOnComplete: true,
+        removeOnFail: { age: 7 * 86_400, count: 1_000 },
+      },
+    });
+    // The connection logs its own trouble; without a listener an error event would end the process.
+    this.#queue.on('error', () => {});
+  }
+
+  /** Asks for a snapshot of a document, once however often it is asked before the job runs. Never fails. */
+  ask(doc_id: string): void {
+    this.#queue.add('snapshot', { doc_id }, { deduplication: { id: doc_id } }).catch((error: unknown) => {
+      this.log.debug({ error, doc_id }, 'a snapshot could not be asked for; the scheduler will find it');
+    });
+  }
+
+  /** Looks at what is due every `every_ms`, from whichever worker is alive. */
+  async schedule(every_ms: number): Promise<void> {
+    await this.#queue.upsertJobScheduler('due', { every: every_ms }, { name: 'due', data: { due: true } });
+  }
+
+  /** Lets go of the queue; the connection is its owner's to close. */
+  async close(): Promise<void> {
+    await this.#queue.close();
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Where requests become sockets. Elysia never sees a WebSocket: Bun's own handlers are used, because they take and send
+ * binary as it is and publish natively.
+ */
+import type { Server, ServerWebSocket, WebSocketHandler } from 'bun';
+import { ConcordError, errorBody } from '../protocol/errors.ts';
+import { LIMITS } from '../protocol/limits.ts';
+import { JsonSession } from './json.ts';
+import type { DoorParts, Hello, SocketData } from './session.ts';
+import { YjsSession } from './yjs.ts';
+
+/** The doors of a node. */
+export interface Doors {
+  /** Takes the request if it is for a door; null when it is not. Undefined when it became a socket. */
+  take(request: Request, server: Server<SocketData>): Response | undefined | null;
+  readonly handlers: WebSocketHandler<SocketData>;
+}
+
+/** Opens the doors. */
+export function openDoors(parts: DoorParts): Doors {
+  const doors = [
+    { path: /^\/v1\/collab\/([^/]*)\/?$/, make: JsonSession.make(parts) },
+    { path: /^\/v1\/yjs\/([^/]*)\/?$/, make: YjsSession.make(parts) },
+  ];
+  return {
+    take(request, server) {
+      const url = new URL(request.url);
+      for (const { path, make } of doors) {
+        const match = path.exec(url.pathname);
+        if (match === null) continue;
+        const hello = readHello(request, url, match[1] ?? '', parts);
+        const data: SocketData = { hello, session: null, makeSession: make };
+        return server.upgrade(request, { data }) ? undefined : upgradeRequired(hello.request_id);
+      }
+      return null;
+    },
+    handlers: {
+      // JSON frames have a smaller bound of their own; beyond this one Bun itself closes with 1009.
+      maxPayloadLength: LIMITS.yjs_frame_bytes_max,
+      backpressureLimit: LIMITS.socket_backlog_bytes_max,
+      closeOnBackpressureLimit: true,
+      idleTimeout: 60,
+      sendPings: true,
+      perMessageDeflate: false,
+      open(socket) {
+        socket.data.session = socket.data.makeSession(socket, socket.data.hello);
+        void socket.data.session.begin();
+      },
+      message(socket: ServerWebSocket<SocketData>, message) {
+        socket.data.session?.receive(message);
+      },
+      close(socket) {
+        socket.data.session?.gone();
+      },
+    },
+  };
+}
+
+function readHello(request: Request, url: URL, doc_id: string, parts: DoorParts): Hello {
+  const bearer = /^Bearer (\S+)$/i.exec(request.headers.get('authorization') ?? '')?.[1];
+  const named = request.headers.get('x-request-id') ?? '';
+  return {
+    doc_id,
+    token: url.searchParams.get('token') ?? bearer ?? null,
+    query: url.searchParams,
+    request_id: /^[A-Za-z0-9._-]{1,128}$/.test(named) ? named : parts.random.id(),
+  };
+}
+
+function upgradeRequired(request_id: string): Response {
+  const headers = { upgrade: 'websocket', connection: 'Upgrade', 'x-request-id': request_id };
+  return Response.json(errorBody(new ConcordError('UPGRADE_REQUIRED')), { status: 426, headers });
+}

@@ -1,0 +1,118 @@
+/**
+ * All sockets of this node, by session and by document, so that what changes elsewhere reaches them: a role, a deleted
+ * document, a session that ended, a token whose time is up.
+ */
+import type { Signal } from '../actors/gateway.ts';
+import type { Registry } from '../actors/registry.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import { CLOSE } from '../protocol/close.ts';
+import { TIMES } from '../protocol/limits.ts';
+import type { Session } from './session.ts';
+
+/** How often tokens are looked at. */
+const EXPIRY_SWEEP_MS = 1_000;
+
+/** See the head of this file. */
+export class SocketHub {
+  readonly #all = new Set<Session>();
+  readonly #by_login = new Map<string, Set<Session>>();
+  readonly #by_document = new Map<string, Set<Session>>();
+  readonly #timers: Timer[];
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly registry: Registry,
+  ) {
+    this.#timers = [
+      clock.every(EXPIRY_SWEEP_MS, () => this.#closeExpired()),
+      clock.every(TIMES.keep_alive_ms, () => {
+        for (const session of this.#all) session.keepAlive();
+      }),
+    ];
+  }
+
+  /** How many sockets there are. */
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** Takes a socket in; its user is not known yet. */
+  add(session: Session): void {
+    this.#all.add(session);
+    put(this.#by_document, session.doc_id, session);
+  }
+
+  /** Lets a socket go. */
+  remove(session: Session): void {
+    this.#all.delete(session);
+    drop(this.#by_document, session.doc_id, session);
+    if (session.caller !== null) drop(this.#by_login, session.caller.session_id, session);
+  }
+
+  /** The socket's caller changes by `change`. */
+  moved(session: Session, change: () => void): void {
+    if (session.caller !== null) drop(this.#by_login, session.caller.session_id, session);
+    change();
+    if (session.caller !== null && this.#all.has(session)) put(this.#by_login, session.caller.session_id, session);
+  }
+
+  /** Acts on what changed. */
+  signal(signal: Signal): void {
+    switch (signal.type) {
+      case 'role': {
+        for (const session of this.#by_document.get(signal.doc_id) ?? []) session.rightsChanged();
+        this.registry.peek(signal.doc_id)?.push({ kind: 'role', user_id: signal.user_id, role: signal.role });
+        return;
+      }
+      case 'document_deleted': {
+        for (const session of [...(this.#by_document.get(signal.doc_id) ?? [])])
+          session.close(CLOSE.NOT_FOUND, 'the document was deleted');
+        void this.registry.peek(signal.doc_id)?.drain();
+        return;
+      }
+      case 'session_ended': {
+        for (const session of [...(this.#by_login.get(signal.session_id) ?? [])])
+          session.close(CLOSE.UNAUTHENTICATED, 'signed out');
+        return;
+      }
+    }
+  }
+
+  /**
+   * Closes every socket, spread over `spread_ms` so that the clients do not all come back in the same moment.
+   * Resolves when the last was told.
+   */
+  async closeAll(spread_ms: number): Promise<void> {
+    const sessions = [...this.#all];
+    const steps = Math.min(sessions.length, 20);
+    for (let step = 0; step < steps; step++) {
+      for (let i = step; i < sessions.length; i += steps)
+        sessions[i]?.close(CLOSE.RESTART, 'the node is restarting; reconnect');
+      if (step < steps - 1) await new Promise<void>((resolve) => this.clock.after(spread_ms / steps, resolve));
+    }
+  }
+
+  /** Stops its timers. */
+  stop(): void {
+    for (const timer of this.#timers) timer.cancel();
+  }
+
+  #closeExpired(): void {
+    const now_s = this.clock.now() / 1000;
+    for (const session of [...this.#all])
+      if (session.caller !== null && session.caller.expires_at <= now_s)
+        session.close(CLOSE.UNAUTHENTICATED, 'the token has expired');
+  }
+}
+
+function put(map: Map<string, Set<Session>>, key: string, session: Session): void {
+  const set = map.get(key);
+  if (set === undefined) map.set(key, new Set([session]));
+  else set.add(session);
+}
+
+function drop(map: Map<string, Set<Session>>, key: string, session: Session): void {
+  const set = map.get(key);
+  set?.delete(session);
+  if (set?.size === 0) map.delete(key);
+}

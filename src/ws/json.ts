@@ -1,0 +1,181 @@
+/**
+ * The JSON door, CONTRACT.md section 3: plain objects in text frames, for editors and programs that know deltas.
+ *
+ * A frame that is not JSON ends the connection; a message of unknown type or shape gets an `error` and the connection
+ * stays, so that a newer client can try something on an older server.
+ */
+import type { ServerWebSocket } from 'bun';
+import type { Entry, ResumePoint } from '../actors/entries.ts';
+import type { JsonMember, Member } from '../actors/member.ts';
+import type { DocumentRuntime } from '../actors/runtime.ts';
+import { isUuid } from '../base/ids.ts';
+import { CLOSE } from '../protocol/close.ts';
+import { type DeltaOps, parseDelta } from '../protocol/content/delta.ts';
+import { ConcordError, errorBody, invalid, invalidField } from '../protocol/errors.ts';
+import { LIMITS } from '../protocol/limits.ts';
+import { type ClientMessage, readClientMessage } from '../protocol/messages.ts';
+import { type DoorParts, type Hello, type Identity, Session, type SocketData } from './session.ts';
+import { topics } from './topics.ts';
+
+let next_member_id = 1;
+
+/** Draws a number that no other member of this process has. */
+export function nextMemberId(): number {
+  return next_member_id++;
+}
+
+/** See the head of this file. */
+export class JsonSession extends Session {
+  readonly door = 'json';
+
+  static readonly make = (parts: DoorParts) => (socket: ServerWebSocket<SocketData>, hello: Hello) =>
+    new JsonSession(socket, hello, parts);
+
+  keepAlive(): void {
+    // WebSocket pings do it: any client of this door answers them without knowing.
+  }
+
+  protected explain(error: ConcordError, seq: number | null = null): void {
+    const { code, message, details } = errorBody(error).error;
+    this.socket.sendText(
+      JSON.stringify({
+        type: 'error',
+        code,
+        message,
+        ...(details === undefined ? {} : { details }),
+        ...(seq === null ? {} : { seq }),
+      }),
+    );
+  }
+
+  protected async join(identity: Identity, runtime: DocumentRuntime): Promise<Entry & { readonly kind: 'join' }> {
+    const { query } = this.hello;
+    const named = query.get('client_id');
+    if (named !== null && !isUuid(named)) throw invalidField('/client_id', 'is not a UUID');
+    const client_id = named === null ? this.parts.random.id() : named.toLowerCase();
+    const member = this.#member(identity, client_id);
+    const point = readPoint(query);
+    const last_seq = named === null ? 0 : await this.parts.registry.lastSeq(runtime, member.user_id, client_id);
+    const resume = point === null ? null : await this.parts.registry.resumePoint(runtime, point);
+    return { kind: 'join', member, resume, last_seq };
+  }
+
+  protected take(frame: string | Uint8Array, member: Member): void {
+    if (typeof frame !== 'string')
+      return this.refuseFrame('binary', CLOSE.MALFORMED, 'frames of this door are JSON text');
+    if (frame.length > LIMITS.json_frame_bytes_max || Buffer.byteLength(frame) > LIMITS.json_frame_bytes_max)
+      return this.refuseFrame(
+        'too_large',
+        CLOSE.TOO_LARGE,
+        `a frame is larger than ${LIMITS.json_frame_bytes_max} bytes`,
+      );
+    let value: unknown;
+    try {
+      value = JSON.parse(frame);
+    } catch {
+      this.explain(invalidField('', 'is not JSON'));
+      return this.refuseFrame('not_json', CLOSE.MALFORMED, 'a frame is not JSON');
+    }
+    const read = readClientMessage(value);
+    if (read.ok) this.#message(read.message, member as JsonMember);
+    else this.#complain('shape', invalid(read.issues), read.seq);
+  }
+
+  #message(message: ClientMessage, member: JsonMember): void {
+    if ('doc_id' in message && message.doc_id !== undefined && message.doc_id.toLowerCase() !== this.doc_id)
+      return this.#complain(
+        'other_document',
+        invalidField('/doc_id', 'is not the document of this connection'),
+        seqOf(message),
+      );
+    if ('user_id' in message && message.user_id !== undefined && message.user_id.toLowerCase() !== member.user_id)
+      return this.#complain('other_user', new ConcordError('FORBIDDEN', 'user_id is not yours.'), seqOf(message));
+    switch (message.type) {
+      case 'edit':
+        return this.#edit(message, member);
+      case 'presence': {
+        if (Buffer.byteLength(JSON.stringify(message.state)) > LIMITS.presence_state_bytes_max)
+          return this.#complain(
+            'presence',
+            invalidField('/state', `is larger than ${LIMITS.presence_state_bytes_max} bytes`),
+          );
+        return this.push({ kind: 'presence', member, state: message.state });
+      }
+      case 'auth':
+        void this.#renew(message.token);
+        return;
+      case 'ping':
+        this.socket.sendText('{"type":"pong"}');
+        return;
+    }
+  }
+
+  #edit(message: ClientMessage & { readonly type: 'edit' }, member: JsonMember): void {
+    const { seq } = message;
+    const parsed = parseDelta(message.changes.delta);
+    if (!parsed.ok) return this.#complain('delta', invalidField(`/changes/delta${parsed.path}`, parsed.message), seq);
+    const { user_id, client_id } = member;
+    const delta = parsed.delta.ops as DeltaOps;
+    this.push({
+      kind: 'edit',
+      author: member,
+      edit: { user_id, client_id, seq, base_rev: message.changes.base_rev, delta, door: 'json' },
+      outcome: {
+        // Everybody hears of a new edit, its author included; of a resend only the author.
+        applied: (_rev, event, duplicate) => {
+          if (duplicate) this.socket.sendText(event);
+        },
+        refused: (error) => this.#complain('edit', error, seq),
+      },
+    });
+  }
+
+  async #renew(token: string): Promise<void> {
+    try {
+      const refusal = await this.renew(token);
+      if (refusal !== null) this.#complain('auth', refusal);
+    } catch (error) {
+      this.log.warn({ error }, 'a fresh token could not be checked');
+      this.#complain('auth', new ConcordError('UNAVAILABLE'));
+    }
+  }
+
+  #complain(reason: string, error: ConcordError, seq: number | null = null): void {
+    this.parts.metrics.frames_refused.inc({ door: this.door, reason });
+    this.explain(error, seq);
+  }
+
+  #member(identity: Identity, client_id: string): JsonMember {
+    const { socket, doc_id } = this;
+    return {
+      wire: 'json',
+      member_id: nextMemberId(),
+      user_id: identity.caller.user_id,
+      display_name: identity.display_name,
+      client_id,
+      role: identity.role,
+      subscribe: () => socket.subscribe(topics.json(doc_id)),
+      send: (text) => {
+        socket.sendText(text);
+      },
+      close: (code, reason) => this.close(code, reason),
+    };
+  }
+}
+
+function seqOf(message: ClientMessage): number | null {
+  return message.type === 'edit' ? message.seq : null;
+}
+
+/** Where a returning client stopped; null when it says nothing, or half of it. */
+function readPoint(query: URLSearchParams): ResumePoint | null {
+  const epoch = query.get('epoch');
+  const rev = query.get('rev');
+  if (epoch === null || rev === null) return null;
+  for (const [name, text] of [
+    ['epoch', epoch],
+    ['rev', rev],
+  ] as const)
+    if (!/^\d{1,15}$/.test(text)) throw invalidField(`/${name}`, 'must be a whole number');
+  return { epoch: Number(epoch), rev: Number(rev) };
+}

@@ -1,0 +1,57 @@
+/**
+ * Fan-out to this node's sockets by Bun's native publish: a frame is encoded once and handed to the kernel for everyone.
+ * Three topics per document, one per kind of frame.
+ */
+import type { Server, ServerWebSocket } from 'bun';
+import type { Redis } from 'ioredis';
+import type { Fanout, YjsMember } from '../actors/member.ts';
+import { publishEvents } from '../store/channels.ts';
+import type { SocketData } from './session.ts';
+
+/** Topic names of a document. */
+export const topics = {
+  yjs: (doc_id: string): string => `y:${doc_id}`,
+  acks: (doc_id: string): string => `a:${doc_id}`,
+  json: (doc_id: string): string => `j:${doc_id}`,
+};
+
+/** A Yjs member that knows its own socket, so that a frame can go to everyone else. */
+export interface PublishingMember extends YjsMember {
+  readonly socket: ServerWebSocket<SocketData>;
+}
+
+/** The fan-out of a node. The server is known only after the parts that it serves are made. */
+export class TopicFanout implements Fanout {
+  #server: Server<SocketData> | null = null;
+
+  constructor(
+    private readonly redis: Redis,
+    private readonly publishFailed: () => void,
+  ) {}
+
+  /** Sets the server whose sockets are published to. */
+  serve(server: Server<SocketData>): void {
+    this.#server = server;
+  }
+
+  yjs(doc_id: string, frame: Uint8Array, except: YjsMember | null): void {
+    const topic = topics.yjs(doc_id);
+    if (except !== null) (except as PublishingMember).socket.publishBinary(topic, frame);
+    else this.#server?.publish(topic, frame);
+  }
+
+  acks(doc_id: string, frame: Uint8Array): void {
+    this.#server?.publish(topics.acks(doc_id), frame);
+  }
+
+  json(doc_id: string, text: string): void {
+    this.#server?.publish(topics.json(doc_id), text);
+  }
+
+  remote(doc_id: string, text: string): Promise<number> {
+    return publishEvents(this.redis, doc_id, text).catch((error: unknown) => {
+      this.publishFailed();
+      throw error;
+    });
+  }
+}
