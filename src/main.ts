@@ -58,7 +58,7 @@ export async function startServer(node: NodeParts): Promise<Running> {
     collaboration: runs('collaboration') ? { sql, random, gateway } : null,
   });
 
-  if (runs('worker')) await worker.start();
+  if (runs('worker')) worker.start();
   if (runs('collaboration')) await collaboration.start();
 
   const server: Server<SocketData> = Bun.serve({

@@ -121,8 +121,7 @@ export class PresenceBook {
       )
         return `awareness state of client ${entry.client} is larger than ${LIMITS.presence_state_bytes_max} bytes`;
       const client = this.#clients.get(entry.client);
-      if (client !== undefined && client.seat !== seat && client.user_id !== member.user_id) continue;
-      if (client !== undefined && client.seat !== null && client.seat !== seat && entry.state === 'null') continue;
+      if (client !== undefined && client.seat !== seat && !mayMove(client, entry, member)) continue;
       if (entry.state === 'null') this.#withdraw(entry, client);
       else {
         const state = stampedState(entry.state, member);
@@ -179,8 +178,8 @@ export class PresenceBook {
   #accept(seat: Seat, entry: AwarenessEntry, client: Client | undefined, state: StampedState): void {
     if (client === undefined) this.#introduce(seat, entry.client, entry.clock, state.text);
     else {
+      if (entry.clock <= client.clock && client.seat !== null) return;
       if (entry.clock < client.clock) return;
-      if (entry.clock === client.clock && client.seat === seat) return;
       client.seat?.clients.delete(entry.client);
       client.seat = seat;
       seat.clients.add(entry.client);
@@ -265,6 +264,16 @@ export class PresenceBook {
 interface StampedState {
   readonly text: string;
   readonly value: PresenceState;
+}
+
+/**
+ * Whether a socket may take over a clientID that it did not introduce. Stock providers send back what they hear of
+ * others, so only something newer counts, only from the same user, and never for a clientID that stands for a JSON member.
+ */
+function mayMove(client: Client, entry: AwarenessEntry, member: YjsMember): boolean {
+  if (client.user_id !== member.user_id || entry.state === 'null') return false;
+  if (client.seat === null) return true;
+  return client.seat.member.wire === 'yjs' && entry.clock > client.clock;
 }
 
 /** The state with the authenticated user in it, or null when it is not an object. */

@@ -425,7 +425,9 @@ export class DocumentRuntime {
     } catch {
       return this.#expel(member, CLOSE.MALFORMED, 'the state vector does not decode');
     }
-    for (const [i, update] of missing.entries()) member.send(i === 0 ? step2Frame(update) : updateFrame(update));
+    // A stock client calls itself synchronised at the step 2, so that comes last.
+    for (const [i, update] of missing.entries())
+      member.send(i < missing.length - 1 ? updateFrame(update) : step2Frame(update));
   }
 
   #leave(member: Member): void {

@@ -11,25 +11,27 @@ import type { NodeParts } from './node.ts';
 export interface WorkerService {
   readonly snapshots: SnapshotQueue;
   /** Starts doing jobs. */
-  start(): Promise<void>;
+  start(): void;
   /** Finishes the jobs under way, then lets go. */
   close(): Promise<void>;
 }
 
 /** Makes the parts. */
 export function createWorkerService(node: NodeParts): WorkerService {
-  const { config, log, sql, metrics, identity } = node;
+  const { config, clock, log, sql, metrics, identity } = node;
   const asking = connectRedis(config.redis_url, { name: `concord:${identity.node_id}:queues`, kind: 'commands', log });
   const snapshots = new SnapshotQueue(asking, log);
   let working: { stop(): Promise<void> } | null = null;
-  const blocking = (): ReturnType<typeof connectRedis> =>
-    connectRedis(config.redis_url, { name: `concord:${identity.node_id}:worker`, kind: 'standing', log });
   let connection: ReturnType<typeof connectRedis> | null = null;
   return {
     snapshots,
-    async start() {
-      connection = blocking();
-      working = await startSnapshotWorker({ sql, redis: connection, queue: snapshots, log, metrics });
+    start() {
+      connection = connectRedis(config.redis_url, {
+        name: `concord:${identity.node_id}:worker`,
+        kind: 'standing',
+        log,
+      });
+      working = startSnapshotWorker({ clock, sql, redis: connection, queue: snapshots, log, metrics });
     },
     async close() {
       await working?.stop();

@@ -50,9 +50,12 @@ export class SnapshotQueue {
     });
   }
 
-  /** Looks at what is due every `every_ms`, from whichever worker is alive. */
-  async schedule(every_ms: number): Promise<void> {
-    await this.#queue.upsertJobScheduler('due', { every: every_ms }, { name: 'due', data: { due: true } });
+  /** Has some worker look at what is due, once however many processes ask for it in `every_ms`. Never fails. */
+  askForDue(every_ms: number): void {
+    const deduplication = { id: 'due', ttl: every_ms / 2 };
+    this.#queue.add('due', { due: true }, { deduplication }).catch((error: unknown) => {
+      this.log.debug({ error }, 'the look at what is due could not be asked for; the next one is');
+    });
   }
 
   /** Lets go of the queue; the connection is its owner's to close. */

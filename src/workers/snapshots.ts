@@ -4,7 +4,8 @@
  */
 import { type Job, Worker as QueueWorker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { describeError, type Log } from '../base/log.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { DeltaOps } from '../protocol/content/delta.ts';
 import { renderContent } from '../protocol/content/formats.ts';
@@ -28,6 +29,7 @@ const INLINE_BYTES_MAX = 128 * 1024;
 
 /** What the worker is made of. */
 export interface SnapshotWorkerParts {
+  readonly clock: Clock;
   readonly sql: Database;
   /** A connection of its own: a worker blocks on it. */
   readonly redis: Redis;
@@ -68,8 +70,8 @@ function makeOnThread(input: SnapshotInput): Promise<EncodedState> {
 }
 
 /** Starts working the snapshot queue. */
-export async function startSnapshotWorker(parts: SnapshotWorkerParts): Promise<{ stop(): Promise<void> }> {
-  const { sql, redis, queue, log, metrics } = parts;
+export function startSnapshotWorker(parts: SnapshotWorkerParts): { stop(): Promise<void> } {
+  const { sql, redis, queue, log, metrics, clock } = parts;
   const worker = new QueueWorker<SnapshotJob>(
     SNAPSHOT_QUEUE,
     async (job: Job<SnapshotJob>) => {
@@ -82,19 +84,15 @@ export async function startSnapshotWorker(parts: SnapshotWorkerParts): Promise<{
   worker.on('failed', (job, error) => {
     metrics.jobs.inc({ queue: SNAPSHOT_QUEUE, outcome: 'failed' });
     const doc_id = job !== undefined && 'doc_id' in job.data ? job.data.doc_id : undefined;
-    log.warn(
-      { error: describeError(error), doc_id, attempts: job?.attemptsMade },
-      'a snapshot was not made; the journal has everything',
-    );
+    log.warn({ error, doc_id, attempts: job?.attemptsMade }, 'a snapshot was not made; the journal has everything');
   });
-  worker.on('error', (error) =>
-    log.debug({ error: describeError(error) }, 'the snapshot worker lost touch with its queue'),
-  );
-  await queue.schedule(LOOK_EVERY_MS).catch((error: unknown) => {
-    log.warn(
-      { error: describeError(error) },
-      'the snapshot scheduler could not be set; it is tried again at the next start',
-    );
-  });
-  return { stop: () => worker.close() };
+  worker.on('error', (error) => log.debug({ error }, 'the snapshot worker lost touch with its queue'));
+  // Asked for again and again rather than scheduled once: a schedule would be gone with a flushed Redis.
+  const asking = clock.every(LOOK_EVERY_MS, () => queue.askForDue(LOOK_EVERY_MS));
+  return {
+    async stop() {
+      asking.cancel();
+      await worker.close();
+    },
+  };
 }
