@@ -42,7 +42,8 @@ CREATE TABLE documents (
   deleted    boolean NOT NULL DEFAULT false,
   deleted_at timestamptz(3),
   created_at timestamptz(3) NOT NULL DEFAULT now(),
-  updated_at timestamptz(3) NOT NULL DEFAULT now()
+  updated_at timestamptz(3) NOT NULL DEFAULT now(),
+  CHECK (deleted = (deleted_at IS NOT NULL))
 );
 CREATE INDEX documents_of_owner ON documents (owner_id);
 
@@ -55,6 +56,25 @@ CREATE TABLE document_permissions (
   PRIMARY KEY (document_id, user_id)
 );
 CREATE INDEX document_permissions_of_user ON document_permissions (user_id, document_id DESC);
+
+-- The words of a text, or of as much of it as one tsvector can hold: 1,048,575 bytes of lexemes and positions, 48 kB of
+-- which stay free for the title that it is joined with. How much text that is depends on its words, so halve until it fits.
+CREATE FUNCTION search_words(body text) RETURNS tsvector LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+  words tsvector;
+BEGIN
+  LOOP
+    BEGIN
+      words := to_tsvector('simple', body);
+      IF pg_column_size(words) - 4 * length(words) < 1000000 THEN
+        RETURN words;
+      END IF;
+    EXCEPTION WHEN program_limit_exceeded THEN
+      NULL;
+    END;
+    body := left(body, length(body) / 2);
+  END LOOP;
+END $$;
 
 -- What full-text search finds a document by; written at creation, at renaming and with each snapshot.
 CREATE TABLE document_search (
