@@ -1,0 +1,152 @@
+/**
+ * Documents as their people handle them: made, found, renamed, deleted and brought back. What they say is in
+ * content.ts, who may see them in permissions.ts. Every function takes the user who asks and checks the role itself.
+ *
+ * Deleting is soft: the text, its history and its permissions stay, but the document is gone for everybody except its
+ * owners, who see that it is deleted and may undelete it.
+ */
+import type { DocumentGateway, Signals } from '../actors/gateway.ts';
+import { type Clock, isoTime } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import type { Role } from '../protocol/messages.ts';
+import * as store from '../store/documents.ts';
+import type { Database, Sql } from '../store/postgres.ts';
+import { findAccess, noDocument, requireRole, tooLow, underLock } from './access.ts';
+import { type ContentInput, importContent } from './content-import.ts';
+
+/** What these functions work with. */
+export interface DocumentParts {
+  readonly sql: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly gateway: Pick<DocumentGateway, 'rev'>;
+  readonly signals: Signals;
+}
+
+/** A document as REST shows it to one of its people. */
+export interface Document {
+  readonly id: string;
+  readonly title: string;
+  /** One of the owners: see permissions.ts. */
+  readonly owner_id: string;
+  /** The role of the user who asked. */
+  readonly role: Role;
+  /** The head revision; in lists the one that is on disk. */
+  readonly rev: number;
+  readonly created_at: string;
+  /** The last change of the title or of the text. */
+  readonly updated_at: string;
+  readonly deleted: boolean;
+}
+
+/** Which of one's documents to list; null and `deleted: false` leave nothing out but the deleted ones. */
+export interface DocumentQuery {
+  /** What was typed into a search box. */
+  readonly typed: string | null;
+  /** This role exactly. */
+  readonly role: Role | null;
+  /** The deleted ones, of which only owners know, instead of the others. */
+  readonly deleted: boolean;
+  /** The last document of the page before. */
+  readonly after_id: string | null;
+  readonly count: number;
+}
+
+/**
+ * Makes a document that belongs to `user_id`: empty at revision 0, or with content at revision 1.
+ * Errors: VALIDATION_ERROR when the content is not what its format says.
+ */
+export async function createDocument(
+  parts: DocumentParts,
+  user_id: string,
+  asked: { readonly title: string; readonly content?: ContentInput },
+): Promise<Document> {
+  const content = asked.content === undefined ? null : importContent(asked.content);
+  const id = parts.random.id();
+  const at = new Date(parts.clock.now());
+  await parts.sql.begin(async (sql) => {
+    const head_rev = content === null ? 0 : 1;
+    await store.insertDocument(sql, { id, title: asked.title, owner_id: user_id, at, head_rev });
+    if (content !== null) {
+      const client_id = parts.random.id();
+      await store.insertFirstRevision(sql, { doc_id: id, user_id, client_id, at, ...content });
+    }
+  });
+  return readDocument(parts.sql, id, user_id);
+}
+
+/**
+ * The document. Its owners see it deleted too, nobody else does.
+ * Errors: NOT_FOUND.
+ */
+export async function getDocument(parts: DocumentParts, user_id: string, doc_id: string): Promise<Document> {
+  const row = await store.findDocument(parts.sql, doc_id, user_id);
+  if (row === null || (row.deleted && row.role !== 'owner')) throw noDocument();
+  return row.deleted ? show(row) : { ...show(row), rev: await parts.gateway.rev(doc_id) };
+}
+
+/** At most `query.count` of the documents that `user_id` has a role on, newest first. */
+export async function listDocuments(
+  parts: Pick<DocumentParts, 'sql'>,
+  user_id: string,
+  query: DocumentQuery,
+): Promise<readonly Document[]> {
+  const { typed, deleted, after_id } = query;
+  if (deleted && query.role !== null && query.role !== 'owner') return [];
+  const role = deleted ? 'owner' : query.role;
+  const rows = await store.listDocuments(parts.sql, { user_id, typed, role, deleted, after_id }, query.count);
+  return rows.map(show);
+}
+
+/**
+ * Gives the document another title; editors may.
+ * Errors: NOT_FOUND, FORBIDDEN.
+ */
+export async function renameDocument(
+  parts: DocumentParts,
+  user_id: string,
+  doc_id: string,
+  title: string,
+): Promise<Document> {
+  await requireRole(parts.sql, doc_id, user_id, 'editor');
+  await store.setTitle(parts.sql, doc_id, title, new Date(parts.clock.now()));
+  return getDocument(parts, user_id, doc_id);
+}
+
+/**
+ * Deletes the document softly and sends everybody off it; owners may.
+ * Errors: NOT_FOUND (also when it is deleted already), FORBIDDEN.
+ */
+export async function deleteDocument(parts: DocumentParts, user_id: string, doc_id: string): Promise<Document> {
+  await underLock(parts.sql, doc_id, user_id, 'owner', (sql) =>
+    store.setDeleted(sql, doc_id, true, new Date(parts.clock.now())),
+  );
+  parts.signals.send({ type: 'document_deleted', doc_id });
+  return readDocument(parts.sql, doc_id, user_id);
+}
+
+/**
+ * Brings a deleted document back, with all who had a role on it; owners may. One that is not deleted stays as it is.
+ * Errors: NOT_FOUND, FORBIDDEN.
+ */
+export async function undeleteDocument(parts: DocumentParts, user_id: string, doc_id: string): Promise<Document> {
+  const access = await findAccess(parts.sql, doc_id, user_id);
+  if (access === null || (access.deleted && access.role !== 'owner')) throw noDocument();
+  if (access.role !== 'owner') throw tooLow(access.role, 'owner');
+  if (!access.deleted) return getDocument(parts, user_id, doc_id);
+  await store.setDeleted(parts.sql, doc_id, false, new Date(parts.clock.now()));
+  return readDocument(parts.sql, doc_id, user_id);
+}
+
+/** The document as it is on disk: for one that no actor holds yet, or any more. */
+async function readDocument(sql: Sql, doc_id: string, user_id: string): Promise<Document> {
+  const row = await store.findDocument(sql, doc_id, user_id);
+  if (row === null) throw noDocument();
+  return show(row);
+}
+
+function show(row: store.DocumentRow): Document {
+  const { id, title, owner_id, role, rev, deleted } = row;
+  const created_at = isoTime(row.created_at.getTime());
+  return { id, title, owner_id, role, rev, created_at, updated_at: isoTime(row.updated_at.getTime()), deleted };
+}
