@@ -1,0 +1,81 @@
+/**
+ * Makes the first revision of a document from content in any of the formats. This is the one moment at which a CRDT is
+ * built from text: later the text only ever changes by edits, because a document that is rebuilt forgets who wrote what
+ * and tears itself away from everybody who holds a copy.
+ *
+ * An import may be 16 MiB, so every step is linear in it. Yjs merges neighbouring pieces of one formatting by cutting
+ * them out of an array, each run at the cost of all that follow; what `parseContent` returns has none to merge.
+ */
+import * as Y from 'yjs';
+import { type DeltaOps, docLength } from '../protocol/content/delta.ts';
+import { type ContentFormat, parseContent, renderContent, type TextFormat } from '../protocol/content/formats.ts';
+import { invalidField } from '../protocol/errors.ts';
+import { type EncodedState, snapshotOf, TEXT_ROOT } from '../protocol/snapshot.ts';
+
+/** Content as a caller hands it over: ops for `delta`, a Yjs update (version 1) in base64 for `yjs`, else a string. */
+export interface ContentInput {
+  readonly format: ContentFormat;
+  readonly value: unknown;
+}
+
+/** A document's first revision. */
+export interface ImportedContent {
+  readonly state: EncodedState;
+  /** The plain text, for the search. */
+  readonly text: string;
+}
+
+/** Where refusals point to, in the body of a document's creation. */
+const VALUE_PATH = '/content/value';
+
+/** Builds the document. Errors: VALIDATION_ERROR that says what is wrong with the value. */
+export function importContent(content: ContentInput): ImportedContent {
+  const doc = content.format === 'yjs' ? fromUpdate(content.value) : fromText(content.format, content.value);
+  try {
+    const state = encode(doc);
+    const ops = JSON.parse(state.delta) as DeltaOps;
+    if (docLength(ops) !== doc.getText(TEXT_ROOT).length)
+      throw invalidField(VALUE_PATH, `has a root '${TEXT_ROOT}' that is not a text of characters and embed objects`);
+    return { state, text: renderContent('text', ops) };
+  } finally {
+    doc.destroy();
+  }
+}
+
+function encode(doc: Y.Doc): EncodedState {
+  try {
+    return snapshotOf(doc);
+  } catch (error) {
+    // JSON that is nested tens of thousands deep can be read, but not written.
+    if (error instanceof RangeError) throw invalidField(VALUE_PATH, 'is nested too deeply or too large');
+    throw error;
+  }
+}
+
+function fromText(format: TextFormat, value: unknown): Y.Doc {
+  const parsed = parseContent(format, value);
+  if (!parsed.ok) throw invalidField(`${VALUE_PATH}${parsed.path}`, parsed.message);
+  const doc = new Y.Doc();
+  doc.getText(TEXT_ROOT).applyDelta(parsed.ops);
+  return doc;
+}
+
+function fromUpdate(value: unknown): Y.Doc {
+  const update = decodeBase64(value);
+  if (update === null) throw invalidField(VALUE_PATH, 'must be a string of base64');
+  const doc = new Y.Doc();
+  try {
+    Y.applyUpdate(doc, update);
+  } catch {
+    throw invalidField(VALUE_PATH, 'must be a Yjs update (version 1)');
+  }
+  if (doc.store.pendingStructs !== null || doc.store.pendingDs !== null)
+    throw invalidField(VALUE_PATH, 'builds on changes that it does not hold; send the whole state');
+  return doc;
+}
+
+function decodeBase64(value: unknown): Uint8Array | null {
+  if (typeof value !== 'string') return null;
+  const bytes = Buffer.from(value, 'base64');
+  return bytes.toString('base64') === value ? bytes : null;
+}
