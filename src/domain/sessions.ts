@@ -84,7 +84,7 @@ export class Sessions {
   async authenticate(token: string): Promise<AuthResult> {
     const result = await this.parts.tokens.verify(token);
     if (!result.ok) return result;
-    const alive = await this.#isAlive(result.caller);
+    const alive = await this.#isAlive(result.caller.session_id);
     return alive ? result : { ok: false, code: 'TOKEN_REVOKED' };
   }
 
@@ -170,12 +170,12 @@ export class Sessions {
     await this.parts.cache.rememberRevoked(session_ids);
   }
 
-  async #isAlive(caller: Caller): Promise<boolean> {
-    const remembered = await this.parts.cache.recall(caller.session_id);
+  async #isAlive(session_id: string): Promise<boolean> {
+    const remembered = await this.parts.cache.recall(session_id);
     if (remembered !== null) return remembered === 'alive';
-    const alive = await store.isSessionAlive(this.parts.sql, caller.session_id, caller.user_id);
-    if (alive) await this.parts.cache.rememberAlive(caller.session_id);
-    else await this.parts.cache.rememberRevoked([caller.session_id]);
+    const alive = await store.isSessionAlive(this.parts.sql, session_id);
+    if (alive) await this.parts.cache.rememberAlive(session_id);
+    else await this.parts.cache.rememberRevoked([session_id]);
     return alive;
   }
 

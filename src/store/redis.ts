@@ -47,11 +47,13 @@ export function connectRedis(url: string, facts: RedisFacts): Redis {
     retryStrategy: (attempt) => Math.min(50 * 2 ** attempt, 1_000),
   });
   let in_trouble = false;
-  redis.on('error', (error: unknown) => {
+  const trouble = (error?: unknown): void => {
     if (in_trouble) return;
     in_trouble = true;
     facts.log.warn({ error, connection: facts.name }, 'Redis is away; trying again until it is back');
-  });
+  };
+  redis.on('error', trouble);
+  redis.on('reconnecting', () => trouble());
   redis.on('ready', () => {
     if (in_trouble) facts.log.info({ connection: facts.name }, 'Redis is back');
     in_trouble = false;

@@ -104,10 +104,9 @@ export async function rotateRefreshToken(
     VALUES (${rotation.new_hash}, ${rotation.session_id}, ${rotation.at})`;
 }
 
-/** Whether the session exists, belongs to the user and has not been revoked. */
-export async function isSessionAlive(sql: Sql, session_id: string, user_id: string): Promise<boolean> {
-  const rows = await sql`
-    SELECT 1 FROM sessions WHERE id = ${session_id} AND user_id = ${user_id} AND revoked_at IS NULL`;
+/** Whether there is such a session and it has not been revoked. */
+export async function isSessionAlive(sql: Sql, session_id: string): Promise<boolean> {
+  const rows = await sql`SELECT 1 FROM sessions WHERE id = ${session_id} AND revoked_at IS NULL`;
   return rows.length === 1;
 }
 
