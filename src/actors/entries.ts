@@ -38,12 +38,13 @@ export interface EditOutcome {
 /** One thing to do; see the head of this file. */
 export type Entry =
   | {
-      readonly kind: 'join';
+      readonly kind: 'join_json';
       readonly member: JsonMember;
       readonly resume: ResumePoint | null;
+      /** As the journal has it; what memory knows better counts. */
       readonly last_seq: number;
     }
-  | { readonly kind: 'join'; readonly member: YjsMember }
+  | { readonly kind: 'join_yjs'; readonly member: YjsMember }
   | { readonly kind: 'leave'; readonly member: Member }
   | { readonly kind: 'role'; readonly user_id: string; readonly role: Role | null }
   /** `author` is null for an edit that came over REST. */
@@ -53,8 +54,12 @@ export type Entry =
       readonly edit: DeltaEdit;
       readonly outcome: EditOutcome;
     }
-  | { readonly kind: 'update'; readonly member: YjsMember; readonly update: Uint8Array }
+  /** `whole`: it is a SyncStep2, everything that the server lacked when it asked. */
+  | { readonly kind: 'update'; readonly member: YjsMember; readonly update: Uint8Array; readonly whole: boolean }
   | { readonly kind: 'sync'; readonly member: YjsMember; readonly state_vector: Uint8Array }
   | { readonly kind: 'awareness'; readonly member: YjsMember; readonly entries: readonly AwarenessEntry[] }
   | { readonly kind: 'query_awareness'; readonly member: YjsMember }
   | { readonly kind: 'presence'; readonly member: JsonMember; readonly state: PresenceState };
+
+/** The entries that make a connection a member. */
+export type JoinEntry = Extract<Entry, { readonly kind: 'join_json' | 'join_yjs' }>;

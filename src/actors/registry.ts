@@ -19,7 +19,7 @@ import type { Journal, Ledger } from './journal.ts';
 import { loadDocument, windowEntry } from './loader.ts';
 import type { Locator } from './locator.ts';
 import type { Fanout } from './member.ts';
-import { DocumentRuntime, type RuntimeObserver } from './runtime.ts';
+import { DocumentRuntime, type FoundEdit, type RuntimeObserver, type RuntimeParts } from './runtime.ts';
 import type { WindowEntry } from './window.ts';
 
 /** What a {@link Registry} is made of. */
@@ -54,7 +54,7 @@ export class Registry {
   constructor(parts: RegistryParts) {
     this.#parts = parts;
     parts.clock.every(TIMES.awareness_renew_ms, () => {
-      for (const document of this.#documents.values()) document.runtime?.renewPresence();
+      for (const document of this.#documents.values()) document.runtime?.members.renew();
     });
     parts.clock.every(TIMES.node_beat_ms, () => void this.#countSubscribers());
   }
@@ -183,22 +183,21 @@ export class Registry {
       this.#storage(loadDocument(sql, doc_id, ledger.epoch, ledger.durable_rev)),
       this.#parts.subscribersElsewhere([doc_id]).catch(() => []),
     ]);
-    const parts = {
+    const parts: RuntimeParts = {
       clock,
       random,
       fanout,
       observer,
       nodeIsFull: () => journal.backlog_bytes >= LIMITS.node_backlog_bytes_max,
-      findEdit: (doc: string, user_id: string, client_id: string, seq: number) =>
-        this.#findEdit(doc, user_id, client_id, seq),
+      findEdit: (doc, user_id, client_id, seq) => this.#findEdit(doc, user_id, client_id, seq),
+      occupied: (members) => document.occupied(members),
     };
-    const listener = { occupied: (members: number) => document.occupied(members) };
-    const runtime = new DocumentRuntime(doc_id, loaded.replica, ledger, loaded.window, parts, listener);
+    const runtime = new DocumentRuntime(doc_id, loaded.replica, ledger, loaded.window, parts);
     runtime.heardElsewhere(subscribers[0] ?? 0);
     return runtime;
   }
 
-  async #findEdit(doc_id: string, user_id: string, client_id: string, seq: number) {
+  async #findEdit(doc_id: string, user_id: string, client_id: string, seq: number): Promise<FoundEdit | null> {
     const row = await this.#storage(findBySeq(this.#parts.sql, doc_id, user_id, client_id, seq));
     if (row === null) return null;
     const event = editEvent(doc_id, { user_id, client_id, seq }, row.rev, row.delta ?? '[]', row.created_at.getTime());
@@ -215,7 +214,7 @@ export class Registry {
   /** Somebody outside may have begun to listen to a document's channel without a word from us. */
   async #countSubscribers(): Promise<void> {
     const occupied = [...this.#documents.values()].flatMap(({ runtime }) =>
-      runtime !== null && runtime.members > 0 ? [runtime] : [],
+      runtime !== null && runtime.members.size > 0 ? [runtime] : [],
     );
     if (occupied.length === 0) return;
     try {

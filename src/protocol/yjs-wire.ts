@@ -21,8 +21,8 @@ export interface AwarenessEntry {
 /** A frame that a Yjs client sent. */
 export type YjsFrame =
   | { readonly kind: 'step1'; readonly state_vector: Uint8Array }
-  /** A SyncStep2 or an Update: the server treats them alike. */
-  | { readonly kind: 'update'; readonly update: Uint8Array }
+  /** An Update, or with `whole` a SyncStep2: the answer to our step 1. */
+  | { readonly kind: 'update'; readonly update: Uint8Array; readonly whole: boolean }
   | { readonly kind: 'awareness'; readonly entries: readonly AwarenessEntry[] }
   | { readonly kind: 'query_awareness' }
   /** A type that this server does not know: ignored, as stock servers do. */
@@ -48,7 +48,8 @@ function readSync(decoder: decoding.Decoder): YjsFrame {
   const step = decoding.readVarUint(decoder);
   const payload = decoding.readVarUint8Array(decoder);
   if (step === SYNC.STEP1) return { kind: 'step1', state_vector: payload };
-  if (step === SYNC.STEP2 || step === SYNC.UPDATE) return { kind: 'update', update: payload };
+  if (step === SYNC.STEP2 || step === SYNC.UPDATE)
+    return { kind: 'update', update: payload, whole: step === SYNC.STEP2 };
   throw new Error(`unknown sync message ${step}`);
 }
 

@@ -5,7 +5,7 @@
  * stays, so that a newer client can try something on an older server.
  */
 import type { ServerWebSocket } from 'bun';
-import type { Entry, ResumePoint } from '../actors/entries.ts';
+import type { JoinEntry, ResumePoint } from '../actors/entries.ts';
 import type { JsonMember, Member } from '../actors/member.ts';
 import type { DocumentRuntime } from '../actors/runtime.ts';
 import { isUuid } from '../base/ids.ts';
@@ -48,7 +48,7 @@ export class JsonSession extends Session {
     );
   }
 
-  protected async join(identity: Identity, runtime: DocumentRuntime): Promise<Entry & { readonly kind: 'join' }> {
+  protected async join(identity: Identity, runtime: DocumentRuntime): Promise<JoinEntry> {
     const { query } = this.hello;
     const named = query.get('client_id');
     if (named !== null && !isUuid(named)) throw invalidField('/client_id', 'is not a UUID');
@@ -57,7 +57,7 @@ export class JsonSession extends Session {
     const point = readPoint(query);
     const last_seq = named === null ? 0 : await this.parts.registry.lastSeq(runtime, member.user_id, client_id);
     const resume = point === null ? null : await this.parts.registry.resumePoint(runtime, point);
-    return { kind: 'join', member, resume, last_seq };
+    return { kind: 'join_json', member, resume, last_seq };
   }
 
   protected take(frame: string | Uint8Array, member: Member): void {

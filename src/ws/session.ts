@@ -12,7 +12,7 @@
  */
 import type { ServerWebSocket } from 'bun';
 import type { OpenDocument } from '../actors/document.ts';
-import type { Entry } from '../actors/entries.ts';
+import type { Entry, JoinEntry } from '../actors/entries.ts';
 import type { Member } from '../actors/member.ts';
 import type { Registry } from '../actors/registry.ts';
 import type { DocumentRuntime } from '../actors/runtime.ts';
@@ -155,7 +155,7 @@ export abstract class Session {
   protected abstract explain(error: ConcordError): void;
 
   /** Makes the member and whatever its wire looks up first, and joins with it. */
-  protected abstract join(identity: Identity, runtime: DocumentRuntime): Promise<Entry & { readonly kind: 'join' }>;
+  protected abstract join(identity: Identity, runtime: DocumentRuntime): Promise<JoinEntry>;
 
   /** Takes one frame of an open session. */
   protected abstract take(frame: Frame, member: Member): void;

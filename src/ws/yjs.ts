@@ -3,7 +3,7 @@
  * hands them on; what they mean is the document's business.
  */
 import type { ServerWebSocket } from 'bun';
-import type { Entry } from '../actors/entries.ts';
+import type { JoinEntry } from '../actors/entries.ts';
 import type { Member, YjsMember } from '../actors/member.ts';
 import { isUuid } from '../base/ids.ts';
 import { CLOSE } from '../protocol/close.ts';
@@ -32,11 +32,11 @@ export class YjsSession extends Session {
     // This wire has no error message; the close code says it.
   }
 
-  protected join(identity: Identity): Promise<Entry & { readonly kind: 'join' }> {
+  protected join(identity: Identity): Promise<JoinEntry> {
     const named = this.hello.query.get('client_id');
     if (named !== null && !isUuid(named)) throw invalidField('/client_id', 'is not a UUID');
     return Promise.resolve({
-      kind: 'join',
+      kind: 'join_yjs',
       member: this.#member(identity, named?.toLowerCase() ?? this.parts.random.id()),
     });
   }
@@ -54,7 +54,7 @@ export class YjsSession extends Session {
       case 'step1':
         return this.push({ kind: 'sync', member: yjs, state_vector: read.state_vector });
       case 'update':
-        return this.push({ kind: 'update', member: yjs, update: read.update });
+        return this.push({ kind: 'update', member: yjs, update: read.update, whole: read.whole });
       case 'awareness':
         return this.push({ kind: 'awareness', member: yjs, entries: read.entries });
       case 'query_awareness':

@@ -1,0 +1,143 @@
+/**
+ * Who is connected to a document, what they may do, and what they show of themselves. Presence is gathered for a tick
+ * before it leaves (see presence.ts).
+ */
+import type { Clock, Timer } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import type { CloseCode } from '../protocol/close.ts';
+import { CLOSE } from '../protocol/close.ts';
+import { TIMES } from '../protocol/limits.ts';
+import type { PresenceEntry, PresenceState, Role } from '../protocol/messages.ts';
+import { type AwarenessEntry, awarenessFrame } from '../protocol/yjs-wire.ts';
+import type { Broadcast } from './broadcast.ts';
+import { type JsonMember, type Member, tell, type YjsMember } from './member.ts';
+import { type CursorTranslator, PresenceBook } from './presence.ts';
+
+/** What a membership is made of. */
+export interface MembershipParts {
+  readonly doc_id: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly cursors: CursorTranslator;
+  readonly broadcast: Broadcast;
+  /** How many are connected changed. */
+  occupied(members: number): void;
+}
+
+/** See the head of this file. */
+export class Membership {
+  readonly #parts: MembershipParts;
+  readonly #members = new Map<number, Member>();
+  readonly #presence: PresenceBook;
+  #tick: Timer | null = null;
+
+  constructor(parts: MembershipParts) {
+    this.#parts = parts;
+    this.#presence = new PresenceBook(parts.doc_id, parts.clock, parts.random, parts.cursors);
+  }
+
+  /** How many are connected. */
+  get size(): number {
+    return this.#members.size;
+  }
+
+  /** Whether this very connection still is a member. */
+  has(member: Member): boolean {
+    return this.#members.has(member.member_id);
+  }
+
+  /** Seats a member. A JSON client that reconnected replaces its older connection. */
+  join(member: Member): void {
+    if (member.wire === 'json') this.#replaceOlder(member);
+    this.#members.set(member.member_id, member);
+    this.#count(member, 1);
+    this.#presence.join(member);
+    this.#parts.occupied(this.#members.size);
+  }
+
+  /** Lets a member go; false when it was none. */
+  leave(member: Member): boolean {
+    if (!this.#members.delete(member.member_id)) return false;
+    this.#count(member, -1);
+    this.#presence.leave(member);
+    this.#parts.occupied(this.#members.size);
+    return true;
+  }
+
+  /** Lets a member go and closes its connection. */
+  expel(member: Member, code: CloseCode, reason: string): void {
+    this.leave(member);
+    member.close(code, reason);
+  }
+
+  /** A user's role changed; null means that they may not be here any more. */
+  role(user_id: string, role: Role | null): void {
+    for (const member of [...this.#members.values()]) {
+      if (member.user_id !== user_id || member.role === role) continue;
+      if (role === null) this.expel(member, CLOSE.FORBIDDEN, 'you are no longer allowed on this document');
+      else {
+        member.role = role;
+        if (member.wire === 'json') tell(member, { type: 'role', doc_id: this.#parts.doc_id, role });
+      }
+    }
+  }
+
+  /** Everybody, as `ready` and REST list them. */
+  list(): PresenceEntry[] {
+    return this.#presence.list();
+  }
+
+  /** A JSON member shows itself. */
+  show(member: JsonMember, state: PresenceState): void {
+    this.#presence.show(member, state);
+  }
+
+  /** A Yjs member shows itself; one that sends what it may not is expelled. */
+  awareness(member: YjsMember, entries: readonly AwarenessEntry[]): void {
+    const refusal = this.#presence.awareness(member, entries);
+    if (refusal !== null) this.expel(member, CLOSE.MALFORMED, refusal);
+  }
+
+  /** Tells one Yjs member what everybody shows. */
+  tellAwareness(member: YjsMember): void {
+    member.send(awarenessFrame(this.#presence.awarenessEntries()));
+  }
+
+  /** Keeps JSON members alive in the eyes of stock awareness. */
+  renew(): void {
+    this.#presence.renew();
+    this.scheduleTick();
+  }
+
+  /** Has what changed sent after a tick. */
+  scheduleTick(): void {
+    if (this.#tick !== null || !this.#presence.dirty) return;
+    const { clock, broadcast } = this.#parts;
+    this.#tick = clock.after(TIMES.presence_tick_ms, () => {
+      this.#tick = null;
+      const { awareness, events } = this.#presence.take(broadcast.events_wanted);
+      broadcast.awareness(awareness);
+      broadcast.events(events.map((event) => JSON.stringify(event)));
+    });
+  }
+
+  /** Closes all connections. */
+  end(code: CloseCode, reason: string): void {
+    const all = [...this.#members.values()];
+    this.#members.clear();
+    this.#tick?.cancel();
+    this.#tick = null;
+    for (const member of all) member.close(code, reason);
+  }
+
+  #replaceOlder(member: JsonMember): void {
+    for (const other of [...this.#members.values()])
+      if (other.wire === 'json' && other.user_id === member.user_id && other.client_id === member.client_id)
+        this.expel(other, CLOSE.REPLACED, 'a newer connection has this client_id');
+  }
+
+  #count(member: Member, by: 1 | -1): void {
+    if (member.wire === 'json') this.#parts.broadcast.json_members += by;
+    else this.#parts.broadcast.yjs_members += by;
+  }
+}
