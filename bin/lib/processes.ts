@@ -100,6 +100,7 @@ export function startDaemon(options: DaemonOptions): Daemon {
     hasExited: () => exited,
     async stop() {
       if (exited) return;
+      signalTree(child.pid, 'SIGCONT');
       child.kill(options.stopSignal);
       const again = setInterval(() => repeats(options.stopSignal) && child.kill(options.stopSignal), REPEAT_MS);
       const timer = setTimeout(() => child.kill('SIGKILL'), options.graceMs);
@@ -175,8 +176,21 @@ export function cwdOf(pid: number): string | null {
   }
 }
 
-/** A process and all that it started, parents first. Servers like PostgreSQL put their children in groups of their own. */
-export function processTree(pid: number): number[] {
+/**
+ * Sends a signal to a process and to all that it started, whatever group that is in; PostgreSQL puts its children in groups of
+ * their own. A stopped process would not see the signal that ends it: SIGCONT goes before.
+ */
+export function signalTree(pid: number, name: NodeJS.Signals): void {
+  for (const member of processTree(pid)) sendSignal(member, name);
+}
+
+/** Kills a server and all that it started with no warning, and resolves when it is gone. */
+export async function killTree(daemon: Daemon): Promise<void> {
+  if (!daemon.hasExited()) signalTree(daemon.pid, 'SIGKILL');
+  await daemon.exited;
+}
+
+function processTree(pid: number): number[] {
   let children: number[] = [];
   try {
     const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
@@ -195,24 +209,25 @@ function repeats(stopSignal: NodeJS.Signals): boolean {
 
 async function stopProcess(record: Recorded): Promise<void> {
   const deadline = performance.now() + record.graceMs;
+  if (isAlive(record)) signalTree(record.pid, 'SIGCONT');
   signal(record, record.stopSignal);
   while (performance.now() < deadline) {
     if (await goneWithin(record, Math.min(REPEAT_MS, deadline - performance.now()))) return;
     if (repeats(record.stopSignal)) signal(record, record.stopSignal);
   }
-  for (const pid of processTree(record.pid).reverse()) {
-    const mark = markOf(pid);
-    if (mark) signal(mark, 'SIGKILL');
-  }
+  if (isAlive(record)) signalTree(record.pid, 'SIGKILL');
   await goneWithin(record, 10_000);
 }
 
 function signal(mark: ProcessMark, name: NodeJS.Signals): void {
+  if (isAlive(mark)) sendSignal(mark.pid, name);
+}
+
+function sendSignal(pid: number, name: NodeJS.Signals): void {
   try {
-    // A stopped process would not see the signal that ends it.
-    if (isAlive(mark)) process.kill(mark.pid, 'SIGCONT');
-    if (isAlive(mark)) process.kill(mark.pid, name);
+    process.kill(pid, name);
   } catch (error) {
+    // It may have ended in between.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
