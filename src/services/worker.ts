@@ -19,7 +19,7 @@ export interface WorkerService {
 /** Makes the parts. */
 export function createWorkerService(node: NodeParts): WorkerService {
   const { config, clock, log, sql, metrics, identity } = node;
-  const asking = connectRedis(config.redis_url, { name: `concord:${identity.node_id}:queues`, kind: 'commands', log });
+  const asking = connectRedis(config.redis_url, { name: `concord:${identity.node_id}:queues`, kind: 'standing', log });
   const snapshots = new SnapshotQueue(asking, log);
   let working: { stop(): Promise<void> } | null = null;
   let connection: ReturnType<typeof connectRedis> | null = null;

@@ -20,10 +20,16 @@ export function bullConnection(redis: Redis): ConnectionOptions {
   return redis as unknown as ConnectionOptions;
 }
 
-/** The sending side of the snapshot queue. */
+/**
+ * The asking side of the snapshot queue. While Redis is away what was asked waits, once per document, and is sent when
+ * it returns.
+ */
 export class SnapshotQueue {
   readonly #queue: Queue<SnapshotJob>;
+  /** What was asked and is not in the queue yet. */
+  readonly #asked = new Set<string>();
 
+  /** `redis` is a `standing` connection: BullMQ gives up for good on one that refuses its first command. */
   constructor(
     redis: Redis,
     private readonly log: Log,
@@ -31,7 +37,6 @@ export class SnapshotQueue {
     this.#queue = new Queue(SNAPSHOT_QUEUE, {
       connection: bullConnection(redis),
       prefix: QUEUE_PREFIX,
-      skipWaitingForReady: true,
       defaultJobOptions: {
         attempts: 5,
         backoff: { type: 'exponential', delay: 1_000 },
@@ -45,21 +50,27 @@ export class SnapshotQueue {
 
   /** Asks for a snapshot of a document, once however often it is asked before the job runs. Never fails. */
   ask(doc_id: string): void {
-    this.#queue.add('snapshot', { doc_id }, { deduplication: { id: doc_id } }).catch((error: unknown) => {
-      this.log.debug({ error, doc_id }, 'a snapshot could not be asked for; the scheduler will find it');
-    });
+    this.#add('snapshot', { doc_id }, { id: doc_id });
   }
 
   /** Has some worker look at what is due, once however many processes ask for it in `every_ms`. Never fails. */
   askForDue(every_ms: number): void {
-    const deduplication = { id: 'due', ttl: every_ms / 2 };
-    this.#queue.add('due', { due: true }, { deduplication }).catch((error: unknown) => {
-      this.log.debug({ error }, 'the look at what is due could not be asked for; the next one is');
-    });
+    this.#add('due', { due: true }, { id: 'due', ttl: every_ms / 2 });
   }
 
   /** Lets go of the queue; the connection is its owner's to close. */
   async close(): Promise<void> {
     await this.#queue.close();
+  }
+
+  #add(name: string, job: SnapshotJob, deduplication: { id: string; ttl?: number }): void {
+    if (this.#asked.has(deduplication.id)) return;
+    this.#asked.add(deduplication.id);
+    this.#queue
+      .add(name, job, { deduplication })
+      .catch((error: unknown) => {
+        this.log.debug({ error, job }, 'a job could not be asked for; the next look at what is due finds it');
+      })
+      .finally(() => this.#asked.delete(deduplication.id));
   }
 }
