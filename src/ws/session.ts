@@ -81,7 +81,6 @@ export abstract class Session {
   protected readonly parts: DoorParts;
   protected readonly socket: ServerWebSocket<SocketData>;
   protected readonly hello: Hello;
-  protected readonly log: Log;
   #state: State = { kind: 'opening', frames: [], bytes: 0 };
   #caller: Caller | null = null;
   #rights_changed = false;
@@ -94,7 +93,15 @@ export abstract class Session {
     this.hello = hello;
     this.parts = parts;
     this.doc_id = hello.doc_id.toLowerCase();
-    this.log = parts.log.child({ request_id: hello.request_id, doc_id: this.doc_id });
+  }
+
+  /** Made when something is to be said: most sockets come and go without a word. */
+  protected get log(): Log {
+    return this.parts.log.child({
+      request_id: this.hello.request_id,
+      doc_id: this.doc_id,
+      user_id: this.#caller?.user_id,
+    });
   }
 
   /** Who is on the socket, once that is known. */
@@ -211,7 +218,6 @@ export abstract class Session {
     const state = this.#state;
     if (state.kind !== 'opening') return;
     this.#state = { kind: 'open', document, member };
-    this.log.debug({ user_id: member.user_id, door: this.door }, 'joined a document');
     for (const frame of state.frames) this.receive(frame);
   }
 
