@@ -133,14 +133,23 @@ export const ERROR_SCHEMA: JsonObject = {
 
 /**
  * JSON Schema as OpenAPI 3.0 knows it, which is older: `examples` becomes `example`, `const` an `enum` of one, a union
- * with null becomes `nullable`; our own `x-refusal` is left out.
+ * with null becomes `nullable`, patterns of field names become "any other field"; our own `x-refusal` is left out.
  */
 export function openApiSchema(schema: TSchema): JsonObject {
   return convert(JSON.parse(JSON.stringify(schema)) as JsonObject);
 }
 
 function convert(schema: JsonObject): JsonObject {
-  const { 'x-refusal': _refusal, examples, const: constant, anyOf, properties, items, ...rest } = schema;
+  const {
+    'x-refusal': _refusal,
+    examples,
+    const: constant,
+    anyOf,
+    properties,
+    patternProperties,
+    items,
+    ...rest
+  } = schema;
   const out: Record<string, Json> = { ...rest };
   if (Array.isArray(examples) && examples.length > 0) out.example = examples[0];
   if (constant !== undefined) out.enum = [constant];
@@ -148,6 +157,7 @@ function convert(schema: JsonObject): JsonObject {
     out.properties = Object.fromEntries(
       Object.entries(properties).map(([name, value]) => [name, isObject(value) ? convert(value) : value]),
     );
+  if (isObject(patternProperties)) out.additionalProperties = true;
   if (isObject(items)) out.items = convert(items);
   if (!Array.isArray(anyOf)) return out;
   const branches = anyOf.filter(isObject);

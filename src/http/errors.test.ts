@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { Glob } from 'bun';
 import { CLOSE } from '../protocol/close.ts';
-import { ERRORS, type ErrorCode } from '../protocol/errors.ts';
+import { ERRORS } from '../protocol/errors.ts';
 
 const ROOT = `${import.meta.dir}/../..`;
 const page = await Bun.file(`${ROOT}/docs/ERRORS.md`).text();
@@ -61,10 +61,10 @@ test('every code that the source throws is in the table', async () => {
   expect([...thrown].filter((code) => !(code in ERRORS))).toEqual([]);
 });
 
-test('no code is in the table that the source never uses', async () => {
+test('no code is in the table that the source never uses, but for what the contract keeps for later', async () => {
   const { named } = await codesInSource();
-  const made_by_helpers: ErrorCode[] = ['VALIDATION_ERROR', 'UNAVAILABLE'];
-  expect(
-    Object.keys(ERRORS).filter((code) => !named.has(code) && !made_by_helpers.some((made) => made === code)),
-  ).toEqual([]);
+  const made_by_helpers: readonly string[] = ['VALIDATION_ERROR', 'UNAVAILABLE'];
+  const unused = Object.keys(ERRORS).filter((code) => !named.has(code) && !made_by_helpers.includes(code));
+  // Documents are not bounded in size yet. Whoever bounds them takes the code off this list.
+  expect(unused).toEqual(['DOCUMENT_TOO_LARGE']);
 });
