@@ -4,6 +4,7 @@
  * under any of the named keys is replaced before it is written, at the top and up to two levels down.
  */
 import pino from 'pino';
+import { isoTime, systemClock } from './clock.ts';
 
 /** A logger; children add context. */
 export type Log = pino.Logger;
@@ -42,7 +43,7 @@ export function createLog(options: LogOptions): Log {
     level: options.level,
     base: { service: options.service, node_id: options.node_id },
     messageKey: 'message',
-    timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
+    timestamp: () => `,"timestamp":"${isoTime(systemClock.now())}"`,
     formatters: { level: (label) => ({ level: label }) },
     redact: { paths: SECRET_KEYS.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]), censor: REDACTED },
     serializers: { error: describeError },
