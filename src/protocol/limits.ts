@@ -24,11 +24,13 @@ export const LIMITS = {
   presence_state_bytes_max: 4096,
   /** Awareness clientIDs that one socket may introduce. */
   awareness_clients_per_socket_max: 16,
+  /** Entries of one awareness message; a stock client repeats what it knows of everybody when it connects. */
+  awareness_clients_per_frame_max: 10_000,
   /** Unsent bytes of one socket; beyond it the reader is too slow and is closed with 1013. */
   socket_backlog_bytes_max: 16 * 1024 * 1024,
   /** Frames kept while a socket's token, role and document are being looked up. */
   queued_frames_before_open_max: 64,
-  queued_bytes_before_open_max: 8 * 1024 * 1024,
+  queued_bytes_before_open_max: 1024 * 1024,
 
   /** Entries that one document's mailbox takes in one turn before presence is dropped. */
   mailbox_soft_max: 2_000,

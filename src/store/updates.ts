@@ -109,6 +109,22 @@ export function readUpdates(
     ORDER BY rev LIMIT ${limit}`;
 }
 
+/** Rows fetched at a time. */
+const PAGE_ROWS = 5_000;
+
+/** All revisions after `after_rev` up to `to_rev`, fetched in pages. */
+export async function readTail(sql: Sql, doc_id: string, after_rev: number, to_rev: number): Promise<JournalRow[]> {
+  const rows: JournalRow[] = [];
+  for (let from = after_rev; from < to_rev; ) {
+    const page = await readUpdates(sql, doc_id, from, to_rev, PAGE_ROWS);
+    const last = page.at(-1);
+    if (last === undefined) break;
+    rows.push(...page);
+    from = last.rev;
+  }
+  return rows;
+}
+
 /** The epoch that wrote `rev`, or null when there is no such revision. */
 export async function epochOfRev(sql: Sql, doc_id: string, rev: number): Promise<number | null> {
   const [row] = await sql<{ epoch: number }[]>`
