@@ -209,6 +209,22 @@ describe('an erased account', () => {
     expect(row).toEqual({ deleted: true, owner_id: person.user.id });
   });
 
+  test('is gone for a request that was let in a moment before', async () => {
+    const person = await world.register(name);
+    await erase(person.access_token, passwordOf(name));
+    expect(world.accounts.own(person.user.id)).rejects.toThrow('This account is gone.');
+    expect(world.accounts.rename(person.user.id, 'Phoenix')).rejects.toThrow('This account is gone.');
+  });
+
+  test('is no admin any more, and a promoted one is at once', async () => {
+    const person = await world.register(name);
+    expect(await world.accounts.isAdmin(person.user.id)).toBe(false);
+    await world.sql`UPDATE users SET role = 'admin' WHERE id = ${person.user.id}`;
+    expect(await world.accounts.isAdmin(person.user.id)).toBe(true);
+    await erase(person.access_token, passwordOf(name));
+    expect(await world.accounts.isAdmin(person.user.id)).toBe(false);
+  });
+
   test('erased twice at the same moment is erased once', async () => {
     const person = await world.register(name);
     const answers = await Promise.all([1, 2].map(() => erase(person.access_token, passwordOf(name))));
