@@ -2,7 +2,7 @@
  * The driver on its worst day. Released postgres.js, when a connection dies inside a transaction, writes the ROLLBACK to a
  * socket that is gone, which ends the process, or leaves that ROLLBACK waiting on the connection, which then hands each
  * answer to the wrong query; and a transaction that goes on later runs its statements on whatever connection came after.
- * `patches/` mends it; these tests fail without the patch.
+ * `patches/` mends it; the tests about transactions fail without the patch.
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { startPostgres, type TestPostgres } from '../../test/support/postgres-server.ts';
