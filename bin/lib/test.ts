@@ -12,7 +12,7 @@ import { formatCoverage, measureCoverage } from './coverage.ts';
 import { makePassable, ROOT, randomKey, STATE } from './paths.ts';
 import { freePort } from './ports.ts';
 import * as postgres from './postgres.ts';
-import { isAlive, markOf, type ProcessMark, stopRecorded } from './processes.ts';
+import { isAlive, markOf, type ProcessMark, recordProcess, stopRecorded } from './processes.ts';
 import { locateRedis, redisUrl, startRedisServer } from './redis.ts';
 import { print, say, sayFailure } from './say.ts';
 
@@ -124,6 +124,7 @@ async function runTests(env: Awaited<ReturnType<typeof bringUp>>): Promise<Count
     stdio: ['ignore', 'inherit', 'pipe'],
   });
   testing = child;
+  const record = recordProcess(join(env.CONCORD_TEST_DIR, 'processes'), 'tests', child.pid, 'SIGKILL', 5_000);
   const tally = new Tally();
   for await (const chunk of child.stderr) {
     process.stderr.write(chunk);
@@ -131,6 +132,7 @@ async function runTests(env: Awaited<ReturnType<typeof bringUp>>): Promise<Count
   }
   const code = await child.exited;
   testing = null;
+  rmSync(record, { force: true });
   if (!tally.complete()) say(`bun test ended without a summary (exit code ${code}).`);
   // A test process that dies, or fails in between two tests, failed even when every test that it counted passed.
   if (code !== 0 && tally.counts.failed === 0) tally.counts.failed = 1;
@@ -180,7 +182,7 @@ async function end(): Promise<void> {
   await testing?.exited;
   if (!folder) return;
   const left = await stopRecorded(join(folder, 'processes'));
-  const ours = ['postgres', 'redis'];
+  const ours = ['postgres', 'redis', 'tests'];
   const forgotten = left.filter((name) => !ours.includes(name));
   if (forgotten.length > 0) say(`tests left behind, stopped now: ${forgotten.join(', ')}.`);
   removeFolder(folder);
