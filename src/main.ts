@@ -11,7 +11,7 @@ import { TIMED_OUT, within } from './base/clock.ts';
 import { ConfigError, readConfig } from './config.ts';
 import { createHttpApp } from './http/app.ts';
 import { rememberPeer } from './http/request.ts';
-import { LIMITS, TIMES } from './protocol/limits.ts';
+import { TIMES } from './protocol/limits.ts';
 import { createCollaborationService } from './services/collaboration.ts';
 import { createNode, type NodeParts, storesAnswer } from './services/node.ts';
 import { createUserService } from './services/users.ts';
@@ -64,8 +64,8 @@ export async function startServer(node: NodeParts): Promise<Running> {
   const server: Server<SocketData> = Bun.serve({
     hostname: config.host,
     port: config.port,
-    // Beyond what any route takes, so that refusals come from the routes and name the bound.
-    maxRequestBodySize: LIMITS.create_body_bytes_max * 2,
+    // The routes count bytes as they arrive and refuse with our own error; Bun would answer with a bare 413.
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     idleTimeout: 30,
     websocket: doors.handlers,
     fetch(request, bun) {

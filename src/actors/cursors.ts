@@ -3,6 +3,7 @@
  * Only a live text is asked: a reader's cursor is no reason to build a document.
  */
 import * as Y from 'yjs';
+import { TEXT_ROOT } from '../protocol/snapshot.ts';
 import type { CursorTranslator } from './presence.ts';
 import type { Replica } from './replica.ts';
 
@@ -30,10 +31,13 @@ export function textCursors(replica: Replica): CursorTranslator {
   };
 }
 
+/** An index of the text, or null. A position that names another root is not looked up: Yjs would create that root. */
 function absolute(doc: Y.Doc, text: Y.Text, json: unknown): number | null {
   if (typeof json !== 'object' || json === null) return null;
   try {
-    const position = Y.createAbsolutePositionFromRelativePosition(Y.createRelativePositionFromJSON(json), doc, false);
+    const relative = Y.createRelativePositionFromJSON(json);
+    if (relative.item === null && (relative.type !== null || relative.tname !== TEXT_ROOT)) return null;
+    const position = Y.createAbsolutePositionFromRelativePosition(relative, doc, false);
     return position?.type === text ? position.index : null;
   } catch {
     return null; // whatever the editor sent, it is not a position of this document

@@ -12,8 +12,9 @@ import Delta from 'quill-delta';
 import * as Y from 'yjs';
 import { checkFits, type DeltaOps, docLength } from '../protocol/content/delta.ts';
 import { type EncodedState, snapshotOf, TEXT_ROOT } from '../protocol/snapshot.ts';
+import { holdsForeign, isForeign, textOps } from '../protocol/text-ops.ts';
 import { isServerClientId } from './server-ids.ts';
-import { updateAddsNothing, updateClients } from './updates.ts';
+import { type DecodedUpdate, decodeUpdate, updateAddsNothing } from './updates.ts';
 
 /** The encoding of an update that changes nothing. */
 export const EMPTY_UPDATE: Uint8Array = Uint8Array.of(0, 0);
@@ -74,7 +75,9 @@ export class Replica {
   #tail_deltas: readonly TailEntry[] | null;
   #emitted: Uint8Array[] = [];
   #effects: DeltaOps[] = [];
-  #want_delta = false;
+  #want_effects = false;
+  /** Whether the live text holds what only text-ops.ts can show. */
+  #foreign = false;
 
   constructor(doc_id: string, client_id: number, base: EncodedState, tail: readonly TailEntry[]) {
     this.#doc_id = doc_id;
@@ -95,46 +98,41 @@ export class Replica {
   /**
    * Applies what one client sent in a turn, as one transaction.
    * `missing`: something it builds on is not here; what could not be placed was put aside and its sender must be asked
-   * for its whole difference. `malformed`: an update did not decode; nothing of it was applied.
+   * for its whole difference. `malformed`: an update does not decode, or claims to be written by this replica; nothing
+   * of that one was applied.
    */
   applyUpdates(updates: readonly Uint8Array[], want_delta: boolean): Applied {
-    if (this.#doc === null && updates.every((update) => this.covers(update))) {
+    const decoded = updates.map(decodeUpdate);
+    const known = this.#doc ?? this.#base ?? EMPTY_STATE;
+    if (decoded.every((update) => update !== null && updateAddsNothing(update, known)))
       return { kind: 'nothing', missing: false, malformed: false };
-    }
     const doc = this.#liveDoc();
-    const suspects = updates.flatMap((update) =>
-      updateClients(update).filter((client) => this.#isForeignServer(client)),
-    );
-    const before = new Map(suspects.map((client) => [client, Y.getState(doc.store, client)]));
-    let malformed = false;
-    const change = this.#collect(want_delta, () => {
+    const good = decoded.map((update) => update !== null && !this.#isForged(doc, update));
+    const structs = decoded.flatMap((update, i) => (good[i] === true ? (update?.structs ?? []) : []));
+    const suspects = new Set(structs.map(({ id }) => id.client).filter((client) => this.#isLostOwner(client)));
+    const before = [...suspects].map((client) => ({ client, clock: Y.getState(doc.store, client) }));
+    const foreign = structs.some((struct) => struct instanceof Y.Item && struct.countable && isForeign(struct.content));
+    const change = this.#collect(want_delta, foreign, () => {
       Y.transact(
         doc,
         () => {
-          for (const update of updates) {
-            try {
-              Y.applyUpdate(doc, update);
-            } catch (error) {
-              if (decodes(update)) throw error;
-              malformed = true;
-            }
-          }
+          for (const [i, update] of updates.entries()) if (good[i] === true) Y.applyUpdate(doc, update);
         },
         null,
         false,
       );
-      for (const [client, clock] of before) this.#removeGhosts(doc, client, clock);
+      for (const { client, clock } of before) removeGhosts(doc, client, clock);
     });
     const missing = this.#dropPending(doc);
-    if (change === null) return { kind: 'nothing', missing, malformed };
-    return { kind: 'changed', change, missing, malformed };
+    const malformed = good.includes(false);
+    return change === null ? { kind: 'nothing', missing, malformed } : { kind: 'changed', change, missing, malformed };
   }
 
   /** Applies a delta that was checked against the present text (see {@link Replica.unfit}). */
   applyDelta(delta: DeltaOps): Change {
     const doc = this.#liveDoc();
     const text = doc.getText(TEXT_ROOT);
-    const change = this.#collect(true, () => {
+    const change = this.#collect(true, false, () => {
       doc.transact(() => writeDelta(text, delta));
     });
     return change ?? { update: EMPTY_UPDATE, delta: [], amended: false };
@@ -144,7 +142,7 @@ export class Replica {
   unfit(delta: DeltaOps): string | null {
     const doc = this.#liveDoc();
     const text = doc.getText(TEXT_ROOT);
-    const at = this.#mayHoldPairs() ? codeUnits(text) : () => 0;
+    const at = this.#mayHoldPairs() ? codeUnits(this.ops()) : () => 0;
     return checkFits(new Delta(delta), text.length, at);
   }
 
@@ -157,7 +155,7 @@ export class Replica {
         for (const { delta } of this.#tail_deltas)
           if (delta !== null && delta.length > 0) text = text.compose(new Delta(delta));
         this.#ops = text.ops as DeltaOps;
-      } else this.#ops = this.#liveDoc().getText(TEXT_ROOT).toDelta() as DeltaOps;
+      } else this.#ops = textOps(this.#liveDoc().getText(TEXT_ROOT));
     }
     return this.#ops;
   }
@@ -200,9 +198,8 @@ export class Replica {
 
   /** Whether applying `update` would change nothing; false when it does not decode. */
   covers(update: Uint8Array): boolean {
-    if (this.#doc !== null) return updateAddsNothing(update, this.#doc);
-    const base = this.#base ?? EMPTY_STATE;
-    return updateAddsNothing(update, base);
+    const decoded = decodeUpdate(update);
+    return decoded !== null && updateAddsNothing(decoded, this.#doc ?? this.#base ?? EMPTY_STATE);
   }
 
   /** Runs `read` on the live text; builds the document when it must. */
@@ -221,6 +218,8 @@ export class Replica {
     if (this.#doc !== null) return this.#doc;
     const doc = new Y.Doc({ gc: true });
     doc.clientID = this.#client_id;
+    // Before anything is applied: a text that is typed only afterwards does not know that it has formatting.
+    const text = doc.getText(TEXT_ROOT);
     Y.transact(
       doc,
       () => {
@@ -232,25 +231,33 @@ export class Replica {
       false,
     );
     doc.on('update', (update: Uint8Array) => this.#emitted.push(update));
-    doc.getText(TEXT_ROOT).observe((event) => {
-      if (this.#want_delta) this.#effects.push(event.delta as DeltaOps);
+    text.observe((event) => {
+      if (this.#want_effects) this.#effects.push(event.delta as DeltaOps);
     });
+    this.#foreign = holdsForeign(text);
     this.#doc = doc;
     return doc;
   }
 
-  /** Runs one change and gathers all that Yjs emitted for it; null when it changed nothing. */
-  #collect(want_delta: boolean, run: () => void): Change | null {
+  /**
+   * Runs one change and gathers all that Yjs emitted for it; null when it changed nothing. Where the text holds what Yjs's
+   * own event deltas do not count (see text-ops.ts), or is about to, the effect is the difference of before and after.
+   */
+  #collect(want_delta: boolean, brings_foreign: boolean, run: () => void): Change | null {
+    const compare = want_delta && (this.#foreign || brings_foreign);
+    const before = compare ? this.ops() : [];
     this.#emitted = [];
     this.#effects = [];
-    this.#want_delta = want_delta;
+    this.#want_effects = want_delta && !compare;
     run();
     const update = mergeAll(this.#emitted);
     if (update === null) return null;
-    const delta = want_delta ? composeAll(this.#effects) : null;
+    const delta = want_delta && !compare ? composeAll(this.#effects) : null;
     this.#extendTail(update);
     this.#noteText(delta);
-    return { update, delta, amended: this.#emitted.length > 1 };
+    if (this.#foreign || brings_foreign) this.#foreign = holdsForeign(this.#liveDoc().getText(TEXT_ROOT));
+    const difference = compare ? (new Delta(before).diff(new Delta(this.ops())).ops as DeltaOps) : delta;
+    return { update, delta: difference, amended: this.#emitted.length > 1 };
   }
 
   #noteText(delta: DeltaOps | null): void {
@@ -296,20 +303,27 @@ export class Replica {
     return true;
   }
 
-  #isForeignServer(client: number): boolean {
+  /** Whether another owner of this document wrote under this clientID. */
+  #isLostOwner(client: number): boolean {
     return client !== this.#client_id && isServerClientId(this.#doc_id, client);
   }
 
-  /** See server-ids.ts: deletes what a lost owner wrote and the journal never held. */
-  #removeGhosts(doc: Y.Doc, client: number, from_clock: number): void {
-    if (Y.getState(doc.store, client) <= from_clock) return;
-    doc.transact((transaction) => {
-      // Yjs may have merged a ghost into an older item of the same owner: split it off first.
-      Y.getItemCleanStart(transaction, Y.createID(client, from_clock));
-      for (const struct of doc.store.clients.get(client) ?? [])
-        if (struct.id.clock >= from_clock && struct instanceof Y.Item && !struct.deleted) struct.delete(transaction);
-    });
+  /** Nobody but this replica writes under its clientID: what is new there is not ours, whoever says so. */
+  #isForged(doc: Y.Doc, update: DecodedUpdate): boolean {
+    const own = Y.getState(doc.store, this.#client_id);
+    return update.structs.some(({ id, length }) => id.client === this.#client_id && id.clock + length > own);
   }
+}
+
+/** See server-ids.ts: deletes what a lost owner wrote and the journal never held. */
+function removeGhosts(doc: Y.Doc, client: number, from_clock: number): void {
+  if (Y.getState(doc.store, client) <= from_clock) return;
+  doc.transact((transaction) => {
+    // Yjs may have merged a ghost into an older item of the same owner: split it off first.
+    Y.getItemCleanStart(transaction, Y.createID(client, from_clock));
+    for (const struct of doc.store.clients.get(client) ?? [])
+      if (struct.id.clock >= from_clock && struct instanceof Y.Item && !struct.deleted) struct.delete(transaction);
+  });
 }
 
 /** Writes a checked delta into the text. */
@@ -334,8 +348,7 @@ function writeDelta(text: Y.Text, delta: DeltaOps): void {
 }
 
 /** Reads single code units of the text; each call walks on from the last when it can. */
-function codeUnits(text: Y.Text): (index: number) => number {
-  const flat = text.toDelta() as DeltaOps;
+function codeUnits(ops: DeltaOps): (index: number) => number {
   let at = 0;
   let start = 0;
   return (index) => {
@@ -343,7 +356,7 @@ function codeUnits(text: Y.Text): (index: number) => number {
       at = 0;
       start = 0;
     }
-    for (let op = flat[at]; op !== undefined; op = flat[at]) {
+    for (let op = ops[at]; op !== undefined; op = ops[at]) {
       const length = typeof op.insert === 'string' ? op.insert.length : 1;
       if (index < start + length) return typeof op.insert === 'string' ? op.insert.charCodeAt(index - start) : 0;
       start += length;
@@ -368,13 +381,4 @@ export function mergeAll(updates: readonly Uint8Array[]): Uint8Array | null {
 function composeAll(effects: readonly DeltaOps[]): DeltaOps {
   if (effects.length === 1) return effects[0] ?? [];
   return effects.reduce((all, effect) => all.compose(new Delta(effect)), new Delta()).ops as DeltaOps;
-}
-
-function decodes(update: Uint8Array): boolean {
-  try {
-    Y.decodeUpdate(update);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -5,6 +5,7 @@
  * so that they are of one revision.
  */
 import * as Y from 'yjs';
+import { textOps } from './text-ops.ts';
 
 /** The root `Y.Text` that the JSON protocol and REST edit. */
 export const TEXT_ROOT = 'content';
@@ -27,6 +28,6 @@ export function snapshotOf(doc: Y.Doc): EncodedState {
     state: Y.encodeStateAsUpdate(doc),
     state_vector,
     delete_set: Y.encodeStateAsUpdate(doc, state_vector),
-    delta: JSON.stringify(doc.getText(TEXT_ROOT).toDelta()),
+    delta: JSON.stringify(textOps(doc.getText(TEXT_ROOT))),
   };
 }

@@ -1,0 +1,70 @@
+/**
+ * A `Y.Text` as delta ops, whatever a Yjs client put into it.
+ *
+ * Yjs lets a client embed a string, a number or a shared type in a text, or use the root for something else altogether,
+ * and `toDelta` then shows an embedded string like typed text, or leaves units out that every position counts. Here each
+ * unit of the text is one unit of the ops: what is neither text nor an embed object is shown as `{"yjs": value}`.
+ */
+import * as Y from 'yjs';
+import type { DeltaOps, JsonValue } from './content/delta.ts';
+
+/** What a Yjs item holds. */
+type Content = Y.Item['content'];
+
+/** The parts of a Yjs item that are read here. */
+interface ListItem {
+  readonly deleted: boolean;
+  readonly countable: boolean;
+  readonly content: Content;
+  readonly right: ListItem | null;
+}
+
+/** Whether an item's content is something that `Y.Text` deltas cannot show as it is. */
+export function isForeign(content: Content): boolean {
+  if (content instanceof Y.ContentString || content instanceof Y.ContentFormat) return false;
+  return !(content instanceof Y.ContentEmbed && isPlainObject(content.embed));
+}
+
+/** Whether the text holds anything foreign. Linear in its items. */
+export function holdsForeign(text: Y.Text): boolean {
+  for (let item: ListItem | null = text._start; item !== null; item = item.right)
+    if (!item.deleted && item.countable && isForeign(item.content)) return true;
+  return false;
+}
+
+/** The text as ops; see the head of this file. */
+export function textOps(text: Y.Text): DeltaOps {
+  return holdsForeign(text) ? walk(text) : (text.toDelta() as DeltaOps);
+}
+
+function walk(text: Y.Text): DeltaOps {
+  const ops: DeltaOps = [];
+  const attributes = new Map<string, JsonValue>();
+  const push = (insert: string | { [key: string]: JsonValue }): void => {
+    ops.push(attributes.size === 0 ? { insert } : { insert, attributes: Object.fromEntries(attributes) });
+  };
+  for (let item: ListItem | null = text._start; item !== null; item = item.right) {
+    const { content } = item;
+    if (item.deleted) continue;
+    if (content instanceof Y.ContentFormat) {
+      if (content.value === null) attributes.delete(content.key);
+      else attributes.set(content.key, content.value as unknown as JsonValue);
+    } else if (item.countable && content instanceof Y.ContentString) push(content.str);
+    else if (item.countable)
+      for (const value of content.getContent()) push(isForeign(content) ? { yjs: plain(value) } : value);
+  }
+  return ops;
+}
+
+function isPlainObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+}
+
+/** A value of Yjs as JSON. Shared types show their present content, bytes as base64, what JSON lacks as null. */
+function plain(value: unknown): JsonValue {
+  if (value instanceof Y.AbstractType) return plain(value.toJSON());
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
+  if (value instanceof Y.Doc) return { guid: value.guid };
+  const text = JSON.stringify(value);
+  return text === undefined ? null : (JSON.parse(text) as JsonValue);
+}
