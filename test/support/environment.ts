@@ -2,8 +2,8 @@
  * What bin/test has brought up for the tests of this run. Everything that a test starts is written down in the run's folder
  * as well, so that nothing outlives the run even when the test process is killed.
  */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { makePassable } from '../../bin/lib/paths.ts';
 import { locatePostgres, type PostgresInstall } from '../../bin/lib/postgres.ts';
 import { locateRedis, type RedisInstall } from '../../bin/lib/redis.ts';
 
@@ -28,10 +28,10 @@ export function uniqueName(kind: string): string {
   return `${kind}_${process.pid}_${counter}`;
 }
 
-/** A new folder of this name in the run's folder, removed with it. */
+/** A new folder of this name in the run's folder, removed with it; PostgreSQL's own user may pass through it. */
 export function runFolder(name: string): string {
   const path = join(fromRun('CONCORD_TEST_DIR'), name);
-  mkdirSync(path, { recursive: true });
+  makePassable(path);
   return path;
 }
 
