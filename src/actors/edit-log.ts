@@ -34,6 +34,8 @@ export class EditLog {
   readonly #ledger: Ledger;
   /** `user_id client_id` → last seq. Least recently used first. */
   readonly #seqs = new Map<string, number>();
+  /** Keys of those who are connected. */
+  readonly #kept = new Set<string>();
 
   constructor(doc_id: string, ledger: Ledger, window: EditWindow) {
     this.#doc_id = doc_id;
@@ -72,10 +74,23 @@ export class EditLog {
     const known = this.#seqs.get(key) ?? 0;
     this.#seqs.delete(key);
     this.#seqs.set(key, Math.max(known, seq));
-    if (this.#seqs.size > LIMITS.clients_remembered_max && this.#ledger.backlog_revs === 0) {
-      const [oldest] = this.#seqs.keys();
-      if (oldest !== undefined) this.#seqs.delete(oldest);
+    // Only what is on disk may be forgotten, and nothing of somebody who is connected: they are not asked about again.
+    if (this.#seqs.size <= LIMITS.clients_remembered_max || this.#ledger.backlog_revs > 0) return;
+    for (const oldest of this.#seqs.keys()) {
+      if (this.#kept.has(oldest)) continue;
+      this.#seqs.delete(oldest);
+      return;
     }
+  }
+
+  /** Remembers the seq of a client for as long as it is connected. */
+  keep(user_id: string, client_id: string): void {
+    this.#kept.add(`${user_id} ${client_id}`);
+  }
+
+  /** The client left. */
+  letGo(user_id: string, client_id: string): void {
+    this.#kept.delete(`${user_id} ${client_id}`);
   }
 }
 

@@ -42,13 +42,13 @@ export async function loadDocument(sql: Sql, doc_id: string, epoch: number, head
 }
 
 /** A journal row as the window keeps it; null when its effect on the text was not computed. */
-export function windowEntry(row: JournalRow): WindowEntry | null {
+export function windowEntry(row: Omit<JournalRow, 'update'>): WindowEntry | null {
   const delta = deltaOf(row);
   if (delta === null) return null;
   const { rev, epoch, user_id, client_id, seq } = row;
   return { rev, epoch, user_id, client_id, seq, at: row.created_at.getTime(), delta, bytes: deltaBytes(delta) };
 }
 
-function deltaOf(row: JournalRow): DeltaOps | null {
+function deltaOf(row: Pick<JournalRow, 'delta'>): DeltaOps | null {
   return row.delta === null ? null : (JSON.parse(row.delta) as DeltaOps);
 }

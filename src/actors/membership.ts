@@ -22,6 +22,8 @@ export interface MembershipParts {
   readonly broadcast: Broadcast;
   /** How many are connected changed. */
   occupied(members: number): void;
+  /** A member is gone, for whatever reason. */
+  left(member: Member): void;
 }
 
 /** See the head of this file. */
@@ -55,13 +57,13 @@ export class Membership {
     this.#parts.occupied(this.#members.size);
   }
 
-  /** Lets a member go; false when it was none. */
-  leave(member: Member): boolean {
-    if (!this.#members.delete(member.member_id)) return false;
+  /** Lets a member go. */
+  leave(member: Member): void {
+    if (!this.#members.delete(member.member_id)) return;
     this.#count(member, -1);
     this.#presence.leave(member);
+    this.#parts.left(member);
     this.#parts.occupied(this.#members.size);
-    return true;
   }
 
   /** Lets a member go and closes its connection. */

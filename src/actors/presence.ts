@@ -115,13 +115,10 @@ export class PresenceBook {
     const seat = this.#seats.get(member.member_id);
     if (seat === undefined) return null;
     for (const entry of entries) {
-      if (
-        entry.state.length > LIMITS.presence_state_bytes_max &&
-        Buffer.byteLength(entry.state) > LIMITS.presence_state_bytes_max
-      )
-        return `awareness state of client ${entry.client} is larger than ${LIMITS.presence_state_bytes_max} bytes`;
       const client = this.#clients.get(entry.client);
       if (client !== undefined && client.seat !== seat && !mayMove(client, entry, member)) continue;
+      if (Buffer.byteLength(entry.state) > LIMITS.presence_state_bytes_max)
+        return `awareness state of client ${entry.client} is larger than ${LIMITS.presence_state_bytes_max} bytes`;
       if (entry.state === 'null') this.#withdraw(entry, client);
       else {
         const state = stampedState(entry.state, member);

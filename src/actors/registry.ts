@@ -3,7 +3,7 @@
  * on its way out is waited for and opened afresh; one that crashes again and again is left alone for a while, so that a
  * poisoned document cannot take the node's time.
  */
-import type { Clock } from '../base/clock.ts';
+import type { Clock, Timer } from '../base/clock.ts';
 import { TIMED_OUT, within } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
@@ -11,7 +11,7 @@ import { ConcordError, unavailable } from '../protocol/errors.ts';
 import { LIMITS, TIMES } from '../protocol/limits.ts';
 import { heldDocuments } from '../store/heads.ts';
 import type { Database } from '../store/postgres.ts';
-import { epochOfRev, findBySeq, lastSeq, readUpdates } from '../store/updates.ts';
+import { epochOfRev, findBySeq, lastSeq, readDeltas } from '../store/updates.ts';
 import { type DocumentParts, OpenDocument } from './document.ts';
 import { editEvent } from './edit-log.ts';
 import type { ResumePoint } from './entries.ts';
@@ -49,14 +49,17 @@ export class Registry {
   readonly #documents = new Map<string, OpenDocument>();
   /** When each document crashed lately, on the monotonic clock. */
   readonly #crashes = new Map<string, number[]>();
+  readonly #timers: readonly Timer[];
   #draining = false;
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
-    parts.clock.every(TIMES.awareness_renew_ms, () => {
-      for (const document of this.#documents.values()) document.runtime?.members.renew();
-    });
-    parts.clock.every(TIMES.node_beat_ms, () => void this.#countSubscribers());
+    this.#timers = [
+      parts.clock.every(TIMES.awareness_renew_ms, () => {
+        for (const document of this.#documents.values()) document.runtime?.members.renew();
+      }),
+      parts.clock.every(TIMES.node_beat_ms, () => void this.#countSubscribers()),
+    ];
   }
 
   /** All open documents. */
@@ -121,12 +124,13 @@ export class Registry {
     }
     if (point.rev >= log.window.start) return point;
     const start = log.window.start;
-    if (start - point.rev > LIMITS.window_revs_max) return null;
-    const rows = await this.#storage(readUpdates(this.#parts.sql, doc_id, point.rev, start, LIMITS.window_revs_max));
+    if (log.head - point.rev > LIMITS.window_revs_max) return null;
+    const { sql } = this.#parts;
+    const rows = await this.#storage(readDeltas(sql, doc_id, point.rev, start, LIMITS.window_bytes_max));
     const entries = rows.map(windowEntry).filter((entry): entry is WindowEntry => entry !== null);
     if (entries.length !== start - point.rev) return null;
     log.window.extendBack(entries);
-    return point;
+    return point.rev >= log.window.start ? point : null;
   }
 
   /** The node's beats do not get through (or do again): see heartbeat.ts. */
@@ -158,6 +162,11 @@ export class Registry {
         { documents: this.#documents.size },
         'not everything was written before the deadline; clients keep what was not acked',
       );
+  }
+
+  /** Stops its timers. */
+  close(): void {
+    for (const timer of this.#timers) timer.cancel();
   }
 
   #documentParts(): DocumentParts {

@@ -26,7 +26,7 @@ import { textCursors } from './cursors.ts';
 import { EditLog, entryEvent } from './edit-log.ts';
 import type { DeltaEdit, EditOutcome, Entry, ResumePoint } from './entries.ts';
 import type { Ledger } from './journal.ts';
-import { type Fanout, type JsonMember, tell, type YjsMember } from './member.ts';
+import { type Fanout, type JsonMember, type Member, tell, type YjsMember } from './member.ts';
 import { Membership } from './membership.ts';
 import { placeEdit } from './place-edit.ts';
 import { EMPTY_UPDATE, type Replica } from './replica.ts';
@@ -99,8 +99,9 @@ export class DocumentRuntime {
     const { clock, random, fanout } = parts;
     this.#broadcast = new Broadcast(doc_id, fanout, () => ({ epoch: ledger.epoch, rev: this.log.head }));
     const occupied = (members: number): void => parts.occupied(members);
+    const left = (member: Member): void => this.#left(member);
     const cursors = textCursors(replica);
-    this.members = new Membership({ doc_id, clock, random, cursors, broadcast: this.#broadcast, occupied });
+    this.members = new Membership({ doc_id, clock, random, cursors, broadcast: this.#broadcast, occupied, left });
     this.#status = new SaveStatus(clock, ledger, parts.nodeIsFull, () => this.#broadcast.events([this.#statusEvent()]));
   }
 
@@ -185,7 +186,7 @@ export class DocumentRuntime {
       case 'join_yjs':
         return this.#joinYjs(entry.member, out);
       case 'leave':
-        return this.#leave(entry.member);
+        return this.members.leave(entry.member);
       case 'role':
         return this.members.role(entry.user_id, entry.role);
     }
@@ -246,7 +247,7 @@ export class DocumentRuntime {
     }
     if (this.#status.state === 'read_only') {
       // Its edits stay in the client's own document and come again when it is back.
-      if (!known()) this.#expel(member, CLOSE.OVERLOADED, 'read-only: storage is away');
+      if (!known()) this.members.expel(member, CLOSE.OVERLOADED, 'read-only: storage is away');
       return;
     }
     const applied = this.replica.applyUpdates(bytes, this.#wantsDeltas());
@@ -256,7 +257,7 @@ export class DocumentRuntime {
       this.#parts.observer.edits('yjs', bytes.length);
       out.edits.push({ recorded, author: member, amended: applied.change.amended });
     }
-    if (applied.malformed) return this.#expel(member, CLOSE.MALFORMED, 'an update does not decode');
+    if (applied.malformed) return this.members.expel(member, CLOSE.MALFORMED, 'an update does not decode');
     const { epoch, durable_rev } = this.ledger;
     this.#acks.took(member, bytes.length, this.log.head, { missing: applied.missing, whole, epoch, durable_rev });
     if (applied.missing) member.send(step1Frame(this.replica.stateVector()));
@@ -281,6 +282,7 @@ export class DocumentRuntime {
     this.log.noteSeq(member.user_id, member.client_id, last_seq);
     this.wantDeltas();
     this.members.join(member);
+    this.log.keep(member.user_id, member.client_id);
     this.#sendReady(member, resume, out);
     member.subscribe();
     member.send(this.#statusEvent());
@@ -336,22 +338,18 @@ export class DocumentRuntime {
     try {
       missing = this.replica.missingFor(state_vector);
     } catch {
-      return this.#expel(member, CLOSE.MALFORMED, 'the state vector does not decode');
+      return this.members.expel(member, CLOSE.MALFORMED, 'the state vector does not decode');
     }
     // A stock client calls itself synchronised at the step 2, so that comes last.
     const last = missing.length - 1;
     for (const [i, update] of missing.entries()) member.send(i < last ? updateFrame(update) : step2Frame(update));
   }
 
-  #leave(member: JsonMember | YjsMember): void {
-    if (!this.members.leave(member)) return;
+  #left(member: Member): void {
     this.#acks.leave(member.member_id);
-    if (member.wire === 'json') this.wantDeltas();
-  }
-
-  #expel(member: YjsMember, code: CloseCode, reason: string): void {
-    this.#leave(member);
-    member.close(code, reason);
+    if (member.wire !== 'json') return;
+    this.log.letGo(member.user_id, member.client_id);
+    this.wantDeltas();
   }
 }
 

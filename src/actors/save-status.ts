@@ -40,6 +40,7 @@ export class SaveStatus {
   update(): void {
     const next = this.#judge();
     if (next === 'saved' && this.#state !== 'saved') {
+      this.close();
       this.#arm(TIMES.saved_settle_ms);
       return;
     }

@@ -50,6 +50,10 @@ export class EditWindow {
     this.#head = entry.rev;
     this.#entries.push(entry);
     this.#bytes += entry.bytes;
+    this.#trim();
+  }
+
+  #trim(): void {
     while (this.#entries.length - this.#first > LIMITS.window_revs_max || this.#bytes > LIMITS.window_bytes_max) {
       this.#bytes -= this.#entries[this.#first]?.bytes ?? 0;
       this.#first += 1;
@@ -75,6 +79,7 @@ export class EditWindow {
     this.#entries = [...older, ...this.#entries.slice(this.#first)];
     this.#first = 0;
     this.#bytes = this.#entries.reduce((sum, entry) => sum + entry.bytes, 0);
+    this.#trim();
   }
 
   /** The edits after `rev`, oldest first, or null when `rev` is not within the window. */

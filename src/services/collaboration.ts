@@ -130,6 +130,7 @@ export function createCollaborationService(
     async close() {
       measuring.cancel();
       hub.stop();
+      registry.close();
       await heartbeat.stop();
       subscriber.disconnect();
       await pool.close();

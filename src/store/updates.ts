@@ -109,6 +109,27 @@ export function readUpdates(
     ORDER BY rev LIMIT ${limit}`;
 }
 
+/**
+ * The revisions after `after_rev` up to `to_rev`, oldest first, without their update bytes; none at all when their deltas
+ * together are larger than `bytes_max`.
+ */
+export function readDeltas(
+  sql: Sql,
+  doc_id: string,
+  after_rev: number,
+  to_rev: number,
+  bytes_max: number,
+): Promise<Omit<JournalRow, 'update'>[]> {
+  return sql<Omit<JournalRow, 'update'>[]>`
+    SELECT rev, epoch, user_id, client_id, seq, created_at, delta
+    FROM document_updates
+    WHERE doc_id = ${doc_id} AND rev > ${after_rev} AND rev <= ${to_rev} AND ${bytes_max} >= (
+      SELECT coalesce(sum(octet_length(delta)), 0) FROM document_updates
+      WHERE doc_id = ${doc_id} AND rev > ${after_rev} AND rev <= ${to_rev}
+    )
+    ORDER BY rev`;
+}
+
 /** Rows fetched at a time. */
 const PAGE_ROWS = 5_000;
 

@@ -9,7 +9,7 @@ import type { JoinEntry, ResumePoint } from '../actors/entries.ts';
 import type { JsonMember, Member } from '../actors/member.ts';
 import type { DocumentRuntime } from '../actors/runtime.ts';
 import { isUuid } from '../base/ids.ts';
-import { CLOSE } from '../protocol/close.ts';
+import { CLOSE, type CloseCode } from '../protocol/close.ts';
 import { type DeltaOps, parseDelta } from '../protocol/content/delta.ts';
 import { ConcordError, errorBody, invalid, invalidField } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
@@ -61,20 +61,14 @@ export class JsonSession extends Session {
   }
 
   protected take(frame: string | Uint8Array, member: Member): void {
-    if (typeof frame !== 'string')
-      return this.refuseFrame('binary', CLOSE.MALFORMED, 'frames of this door are JSON text');
+    if (typeof frame !== 'string') return this.#end('binary', CLOSE.MALFORMED, 'is binary; this door speaks JSON text');
     if (frame.length > LIMITS.json_frame_bytes_max || Buffer.byteLength(frame) > LIMITS.json_frame_bytes_max)
-      return this.refuseFrame(
-        'too_large',
-        CLOSE.TOO_LARGE,
-        `a frame is larger than ${LIMITS.json_frame_bytes_max} bytes`,
-      );
+      return this.#end('too_large', CLOSE.TOO_LARGE, `is larger than ${LIMITS.json_frame_bytes_max} bytes`);
     let value: unknown;
     try {
       value = JSON.parse(frame);
     } catch {
-      this.explain(invalidField('', 'is not JSON'));
-      return this.refuseFrame('not_json', CLOSE.MALFORMED, 'a frame is not JSON');
+      return this.#end('not_json', CLOSE.MALFORMED, 'is not JSON');
     }
     const read = readClientMessage(value);
     if (read.ok) this.#message(read.message, member as JsonMember);
@@ -138,6 +132,14 @@ export class JsonSession extends Session {
       this.log.warn({ error }, 'a fresh token could not be checked');
       this.#complain('auth', new ConcordError('UNAVAILABLE'));
     }
+  }
+
+  /** Says what is wrong with a frame, and closes. */
+  #end(reason: string, code: CloseCode, flaw: string): void {
+    this.explain(
+      new ConcordError(code === CLOSE.TOO_LARGE ? 'PAYLOAD_TOO_LARGE' : 'VALIDATION_ERROR', `The frame ${flaw}.`),
+    );
+    this.refuseFrame(reason, code, `a frame ${flaw}`);
   }
 
   #complain(reason: string, error: ConcordError, seq: number | null = null): void {
