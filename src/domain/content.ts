@@ -6,11 +6,12 @@
 import type { DocumentGateway } from '../actors/gateway.ts';
 import type { Random } from '../base/random.ts';
 import { type DeltaOps, parseDelta } from '../protocol/content/delta.ts';
-import { type ContentFormat, renderContent } from '../protocol/content/formats.ts';
+import type { ContentFormat } from '../protocol/content/formats.ts';
 import { invalidField } from '../protocol/errors.ts';
 import type { PresenceEntry } from '../protocol/messages.ts';
 import type { Sql } from '../store/postgres.ts';
 import { requireRole } from './access.ts';
+import { renderWherever } from './content-heavy.ts';
 
 /** What these functions work with. */
 export interface ContentParts {
@@ -40,7 +41,7 @@ export interface EditInput {
 
 /**
  * The text now, or at a past `rev`; viewers may.
- * Errors: NOT_FOUND (the document, or `rev` is beyond its head), UNAVAILABLE.
+ * Errors: NOT_FOUND (the document, or `rev` is beyond its head), RATE_LIMITED, UNAVAILABLE.
  */
 export async function readContent(
   parts: ContentParts,
@@ -55,7 +56,7 @@ export async function readContent(
     return { rev, format, value: Buffer.from(update).toString('base64') };
   }
   const { rev, ops } = await parts.gateway.text(doc_id, asked.rev);
-  return { rev, format, value: renderContent(format, ops) };
+  return { rev, format, value: await renderWherever(format, ops) };
 }
 
 /**

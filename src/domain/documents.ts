@@ -12,7 +12,8 @@ import type { Role } from '../protocol/messages.ts';
 import * as store from '../store/documents.ts';
 import type { Database, Sql } from '../store/postgres.ts';
 import { findAccess, noDocument, requireRole, tooLow, underLock } from './access.ts';
-import { type ContentInput, importContent } from './content-import.ts';
+import { importWherever } from './content-heavy.ts';
+import type { ContentInput } from './content-import.ts';
 
 /** What these functions work with. */
 export interface DocumentParts {
@@ -54,14 +55,14 @@ export interface DocumentQuery {
 
 /**
  * Makes a document that belongs to `user_id`: empty at revision 0, or with content at revision 1.
- * Errors: VALIDATION_ERROR when the content is not what its format says.
+ * Errors: VALIDATION_ERROR when the content is not what its format says, RATE_LIMITED.
  */
 export async function createDocument(
   parts: DocumentParts,
   user_id: string,
   asked: { readonly title: string; readonly content?: ContentInput },
 ): Promise<Document> {
-  const content = asked.content === undefined ? null : importContent(asked.content);
+  const content = asked.content === undefined ? null : await importWherever(asked.content);
   const id = parts.random.id();
   const at = new Date(parts.clock.now());
   await parts.sql.begin(async (sql) => {

@@ -22,7 +22,7 @@ export function contentRoutes(parts: ContentParts, services: EndpointServices): 
     status: 200,
     data: strictObject({ rev: revision('The revision of this text'), format: CONTENT_FORMAT, value: CONTENT_VALUE }),
     example: { rev: 42, format: 'delta', value: [{ insert: 'All were there.\n' }] },
-    errors: ['NOT_FOUND'],
+    errors: ['NOT_FOUND', 'RATE_LIMITED'],
     handle: ({ params, query, caller }) =>
       readContent(parts, caller.user_id, params.id, {
         format: query.format ?? 'delta',

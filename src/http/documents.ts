@@ -81,7 +81,7 @@ function addCreate(app: Elysia, parts: DocumentParts, services: EndpointServices
     status: 201,
     data: DOCUMENT,
     example: EXAMPLE,
-    errors: [],
+    errors: ['RATE_LIMITED'],
     handle: ({ body, caller }) => createDocument(parts, caller.user_id, body),
   });
 }
