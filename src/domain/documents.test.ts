@@ -1,0 +1,182 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
+import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
+import { addPerson } from '../../test/support/people.ts';
+import type { Signal } from '../actors/gateway.ts';
+import { ManualClock } from '../base/clock.ts';
+import { systemRandom } from '../base/random.ts';
+import { putPermission } from '../store/permissions.ts';
+import {
+  createDocument,
+  type Document,
+  type DocumentParts,
+  type DocumentQuery,
+  deleteDocument,
+  getDocument,
+  listDocuments,
+  renameDocument,
+  undeleteDocument,
+} from './documents.ts';
+
+/** What actors would say: a head ahead of what is on disk. */
+const LIVE_REV = 7;
+
+let database: TestDatabase;
+let parts: DocumentParts;
+const clock = new ManualClock();
+const signals: Signal[] = [];
+let [owner_id, editor_id, viewer_id, stranger_id] = ['', '', '', ''];
+let document: Document;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  const { sql } = database;
+  parts = {
+    sql,
+    clock,
+    random: systemRandom,
+    gateway: { rev: async () => LIVE_REV },
+    signals: { send: (signal) => void signals.push(signal) },
+  };
+});
+afterAll(() => database.drop());
+beforeEach(async () => {
+  const { sql } = database;
+  [owner_id, editor_id, viewer_id, stranger_id] = (await Promise.all(
+    ['owner', 'editor', 'viewer', 'stranger'].map(() => addPerson(sql, systemRandom.id())),
+  )) as [string, string, string, string];
+  document = await createDocument(parts, owner_id, { title: 'Minutes' });
+  for (const [user_id, role] of [
+    [editor_id, 'editor'],
+    [viewer_id, 'viewer'],
+  ] as const)
+    await putPermission(sql, { document_id: document.id, user_id, role, at: now() });
+  signals.length = 0;
+  clock.advance(1_000);
+});
+
+const now = () => new Date(clock.now());
+const ALL: DocumentQuery = { typed: null, role: null, deleted: false, after_id: null, count: 10 };
+const idsSeenBy = async (user_id: string, query: Partial<DocumentQuery> = {}) =>
+  (await listDocuments(parts, user_id, { ...ALL, ...query })).map(({ id }) => id);
+
+const codeOf = (work: Promise<unknown>) =>
+  work.then(
+    () => 'done',
+    (error: { code: string }) => error.code,
+  );
+
+describe('a new document', () => {
+  test('without content is empty and its maker owns it', async () => {
+    const at = now().toISOString();
+    expect(await createDocument(parts, owner_id, { title: 'Plans' })).toEqual({
+      id: expect.any(String),
+      title: 'Plans',
+      owner_id,
+      role: 'owner',
+      rev: 0,
+      created_at: at,
+      updated_at: at,
+      deleted: false,
+    });
+  });
+
+  test('with content is at revision 1 and can be searched at once', async () => {
+    const content = { format: 'markdown', value: 'Otters **swim**.' } as const;
+    const { id, rev } = await createDocument(parts, owner_id, { title: 'Plans', content });
+    expect(rev).toBe(1);
+    expect(await idsSeenBy(owner_id, { typed: 'otters' })).toEqual([id]);
+  });
+
+  test('with content that is not what it says is not made', async () => {
+    const content = { format: 'yjs', value: 'AA==' } as const;
+    expect(await codeOf(createDocument(parts, stranger_id, { title: 'Plans', content }))).toBe('VALIDATION_ERROR');
+    expect(await idsSeenBy(stranger_id)).toEqual([]);
+  });
+});
+
+describe('looking at it', () => {
+  test('shows each of its people their role, and the revision that editors are at', async () => {
+    for (const [user_id, role] of [
+      [owner_id, 'owner'],
+      [editor_id, 'editor'],
+      [viewer_id, 'viewer'],
+    ] as const)
+      expect(await getDocument(parts, user_id, document.id)).toEqual({ ...document, role, rev: LIVE_REV });
+  });
+
+  test('is NOT_FOUND for everybody else', async () => {
+    expect(await codeOf(getDocument(parts, stranger_id, document.id))).toBe('NOT_FOUND');
+    expect(await codeOf(getDocument(parts, owner_id, systemRandom.id()))).toBe('NOT_FOUND');
+  });
+});
+
+describe('renaming it', () => {
+  test('takes an editor and makes it younger', async () => {
+    expect(await renameDocument(parts, editor_id, document.id, 'Report')).toMatchObject({
+      title: 'Report',
+      created_at: document.created_at,
+      updated_at: now().toISOString(),
+    });
+    expect(await idsSeenBy(owner_id, { typed: 'report' })).toEqual([document.id]);
+  });
+
+  test('is FORBIDDEN for a viewer, NOT_FOUND for a stranger', async () => {
+    expect(await codeOf(renameDocument(parts, viewer_id, document.id, 'Report'))).toBe('FORBIDDEN');
+    expect(await codeOf(renameDocument(parts, stranger_id, document.id, 'Report'))).toBe('NOT_FOUND');
+    expect((await getDocument(parts, owner_id, document.id)).title).toBe('Minutes');
+  });
+});
+
+describe('deleting it', () => {
+  test('takes an owner, and sends everybody off it', async () => {
+    expect(await codeOf(deleteDocument(parts, editor_id, document.id))).toBe('FORBIDDEN');
+    expect(await codeOf(deleteDocument(parts, stranger_id, document.id))).toBe('NOT_FOUND');
+    expect(signals).toEqual([]);
+    expect(await deleteDocument(parts, owner_id, document.id)).toEqual({
+      ...document,
+      updated_at: now().toISOString(),
+      deleted: true,
+    });
+    expect(signals).toEqual([{ type: 'document_deleted', doc_id: document.id }]);
+  });
+
+  test('leaves it to its owners to look at, and to nobody to change', async () => {
+    await deleteDocument(parts, owner_id, document.id);
+    expect(await getDocument(parts, owner_id, document.id)).toMatchObject({ deleted: true, rev: 0 });
+    expect(await codeOf(getDocument(parts, editor_id, document.id))).toBe('NOT_FOUND');
+    expect(await codeOf(renameDocument(parts, owner_id, document.id, 'Report'))).toBe('NOT_FOUND');
+    expect(await codeOf(deleteDocument(parts, owner_id, document.id))).toBe('NOT_FOUND');
+  });
+
+  test('takes it out of all lists but that of the deleted ones, which only owners have', async () => {
+    await deleteDocument(parts, owner_id, document.id);
+    expect([await idsSeenBy(owner_id), await idsSeenBy(editor_id)]).toEqual([[], []]);
+    expect(await idsSeenBy(owner_id, { deleted: true })).toEqual([document.id]);
+    expect(await idsSeenBy(owner_id, { deleted: true, role: 'owner' })).toEqual([document.id]);
+    expect(await idsSeenBy(owner_id, { deleted: true, role: 'viewer' })).toEqual([]);
+    expect(await idsSeenBy(viewer_id, { deleted: true })).toEqual([]);
+  });
+});
+
+describe('bringing it back', () => {
+  test('gives everybody what they had', async () => {
+    await deleteDocument(parts, owner_id, document.id);
+    clock.advance(1_000);
+    expect(await undeleteDocument(parts, owner_id, document.id)).toEqual({
+      ...document,
+      updated_at: now().toISOString(),
+    });
+    expect((await getDocument(parts, viewer_id, document.id)).role).toBe('viewer');
+  });
+
+  test('leaves a document that is not deleted as it is', async () => {
+    expect(await undeleteDocument(parts, owner_id, document.id)).toEqual({ ...document, rev: LIVE_REV });
+  });
+
+  test('takes an owner; the others do not even see it while it is deleted', async () => {
+    expect(await codeOf(undeleteDocument(parts, editor_id, document.id))).toBe('FORBIDDEN');
+    expect(await codeOf(undeleteDocument(parts, stranger_id, document.id))).toBe('NOT_FOUND');
+    await deleteDocument(parts, owner_id, document.id);
+    expect(await codeOf(undeleteDocument(parts, editor_id, document.id))).toBe('NOT_FOUND');
+  });
+});
