@@ -7,6 +7,12 @@ BUN_VERSION=1.4.5
 say() { printf 'concord: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
+# A sentence for failures that a full disk may have caused; nothing when there is room.
+disk_hint() {
+  free=$(df -Pm . | awk 'NR == 2 { print $4 }')
+  [ "$free" -ge 300 ] || printf ' The disk of this checkout has only %s MB left: free some space and try again.' "$free"
+}
+
 # True for Bun $BUN_VERSION and for later ones of the same major version.
 bun_fits() {
   found=$("$1" --version 2>/dev/null) || return 1
@@ -30,12 +36,12 @@ fetch_bun() {
     say "fetching Bun $BUN_VERSION with npm, once (about 40 MB) ..."
     script_runner=node
     (cd .concord/bun.part && npm install --no-audit --no-fund --loglevel=error "bun@$BUN_VERSION" >&2) ||
-      die "npm could not fetch Bun; its own message is above. Concord needs the npm registry and about 300 MB of disk for this."
+      die "npm could not fetch Bun; its own message is above. Concord needs the npm registry and about 300 MB of disk for this.$(disk_hint)"
   elif command -v bun >/dev/null 2>&1; then
     say "fetching Bun $BUN_VERSION, as the one here is $(bun --version 2>/dev/null), once (about 40 MB) ..."
     script_runner=bun
     (cd .concord/bun.part && bun add --exact "bun@$BUN_VERSION" >&2) ||
-      die "Bun could not fetch its version $BUN_VERSION; its own message is above."
+      die "Bun could not fetch its version $BUN_VERSION; its own message is above.$(disk_hint)"
   else
     die "neither npm nor bun is on the PATH. Install Node.js 20 or newer with npm (apt-get install nodejs npm), or Bun $BUN_VERSION, and try again."
   fi
@@ -63,7 +69,7 @@ install_packages() {
   if [ "$(cat node_modules/.concord-installed 2>/dev/null)" != "$stamp" ]; then
     say "installing the packages of bun.lock ..."
     "$BUN" install --frozen-lockfile --no-summary >&2 ||
-      die "the packages could not be installed; Bun's own message is above. This needs the npm registry and about 500 MB of disk."
+      die "the packages could not be installed; Bun's own message is above. This needs the npm registry and about 500 MB of disk.$(disk_hint)"
     printf '%s\n' "$stamp" >node_modules/.concord-installed
   fi
 }

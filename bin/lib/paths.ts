@@ -1,5 +1,5 @@
 /** Where things lie in a checkout. All that the commands make lies in `.concord/`. */
-import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 export const ROOT = resolve(import.meta.dir, '../..');
@@ -15,6 +15,8 @@ export interface Endpoints {
   readonly redis_url: string;
 }
 
+const SECRETS = join(STATE, 'secrets.json');
+
 /** Passwords and keys of this checkout, made once. */
 export interface Secrets {
   readonly jwt_secret: string;
@@ -22,16 +24,19 @@ export interface Secrets {
   readonly redis_password: string;
 }
 
+export function haveSecrets(): boolean {
+  return existsSync(SECRETS);
+}
+
 /** Reads `.concord/secrets.json`, or makes it with mode 0600 and random values: JWTs and the database outlive a restart. */
 export function secrets(): Secrets {
-  const path = join(STATE, 'secrets.json');
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as Secrets;
+    return JSON.parse(readFileSync(SECRETS, 'utf8')) as Secrets;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
   const made: Secrets = { jwt_secret: randomKey(), postgres_password: randomKey(), redis_password: randomKey() };
-  writePrivately(path, made);
+  writePrivately(SECRETS, made);
   return made;
 }
 

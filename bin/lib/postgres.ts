@@ -140,6 +140,12 @@ export function createCluster(install: PostgresInstall, data: string, options: C
   }
 }
 
+/** Gives the user of a stopped cluster another password. */
+export function resetPassword(install: PostgresInstall, data: string, password: string): void {
+  const statement = `ALTER USER ${POSTGRES_USER} PASSWORD '${password}';\n`;
+  runTool(install, 'postgres', ['--single', '-D', data, 'postgres'], data, statement);
+}
+
 /** Copies a stopped cluster, owner and modes included; faster than making another. */
 export function copyCluster(from: string, to: string): void {
   const copied = Bun.spawnSync(['cp', '-a', '--reflink=auto', from, to], { stderr: 'pipe' });

@@ -7,9 +7,16 @@
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
-import { ENDPOINTS, LOGS, ROOT, RUNNING, type Secrets, STATE, secrets, writePrivately } from './paths.ts';
+import { ENDPOINTS, haveSecrets, LOGS, ROOT, RUNNING, type Secrets, STATE, secrets, writePrivately } from './paths.ts';
 import { freePort, tryPort } from './ports.ts';
-import { clusterFolder, createCluster, locatePostgres, postgresUrl, startPostgresServer } from './postgres.ts';
+import {
+  clusterFolder,
+  createCluster,
+  locatePostgres,
+  postgresUrl,
+  resetPassword,
+  startPostgresServer,
+} from './postgres.ts';
 import { type Daemon, startDaemon, stopRecorded } from './processes.ts';
 import { locateRedis, redisUrl, startRedisServer } from './redis.ts';
 import { Problem, print, say, sayFailure, tail } from './say.ts';
@@ -19,7 +26,7 @@ const READY_MS_MAX = 60_000;
 const DRAIN_MS_MAX = 30_000;
 const DISK_BYTES_MIN = 64 * 1024 * 1024;
 /** A new database cluster, Redis and room to work. */
-const DISK_BYTES_MIN_FIRST = 400 * 1024 * 1024;
+const DISK_BYTES_MIN_FIRST = 256 * 1024 * 1024;
 const RESTARTS_PER_MINUTE_MAX = 5;
 
 const HOST = process.env.HOST || '127.0.0.1';
@@ -55,9 +62,10 @@ async function main(): Promise<void> {
   await recover();
   checkDisk();
   await checkPort();
+  const lostSecrets = !haveSecrets();
   const keys = secrets();
   const [database, redis] = await Promise.all([
-    bringUp('postgres', 'PostgreSQL', process.env.DATABASE_URL, () => embeddedPostgres(keys)),
+    bringUp('postgres', 'PostgreSQL', process.env.DATABASE_URL, () => embeddedPostgres(keys, lostSecrets)),
     bringUp('redis', 'Redis', process.env.REDIS_URL, () => embeddedRedis(keys)),
   ]);
   if (stopping) return;
@@ -162,12 +170,15 @@ async function restartWhenItEnds(name: string, title: string, first: Daemon, bac
   }
 }
 
-async function embeddedPostgres(keys: Secrets): Promise<Backend> {
+async function embeddedPostgres(keys: Secrets, lostSecrets: boolean): Promise<Backend> {
   const install = locatePostgres();
   const data = clusterFolder(install, join(STATE, 'postgres'));
   if (!existsSync(data)) {
     say('making a new PostgreSQL database in .concord/postgres ...');
     createCluster(install, data, { password: keys.postgres_password, throwAway: false });
+  } else if (lostSecrets) {
+    say('.concord/secrets.json was gone: the database gets a new password, and everybody must sign in again.');
+    resetPassword(install, data, keys.postgres_password);
   }
   const port = await freePort();
   const log = newLog('postgres');
