@@ -63,14 +63,18 @@ find_bun() {
   BUN=$PWD/.concord/bun/node_modules/.bin/bun
 }
 
-# The stamp lies in node_modules, so that removing that folder is enough to have it made again.
+# The stamp lies in node_modules, so that removing that folder is enough to have it made again. The other file says that
+# an installation was cut short: Bun takes a package that is there in part for installed, so all is made anew.
 install_packages() {
   stamp=$(cksum <bun.lock)
   if [ "$(cat node_modules/.concord-installed 2>/dev/null)" != "$stamp" ]; then
     say "installing the packages of bun.lock ..."
+    [ ! -e node_modules/.concord-installing ] || rm -rf node_modules
+    mkdir -p node_modules && : >node_modules/.concord-installing
     "$BUN" install --frozen-lockfile --no-summary >&2 ||
       die "the packages could not be installed; Bun's own message is above. This needs the npm registry and about 500 MB of disk.$(disk_hint)"
     printf '%s\n' "$stamp" >node_modules/.concord-installed
+    rm node_modules/.concord-installing
   fi
 }
 
