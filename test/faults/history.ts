@@ -1,0 +1,37 @@
+/**
+ * What must hold of a document's journal whatever happened: revisions without gaps from 1 to the head, epochs that never
+ * fall along them, and updates that, applied in order to an empty `Y.Doc`, give the text that everybody sees.
+ */
+import * as Y from 'yjs';
+import type { Database } from '../../src/store/postgres.ts';
+
+/** A document as its journal tells it. */
+export interface History {
+  readonly head_rev: number;
+  /** What is wrong with it. */
+  readonly wrongs: readonly string[];
+  /** Rebuilt from the updates alone. */
+  readonly doc: Y.Doc;
+}
+
+/** Reads and judges a document's whole journal. */
+export async function readHistory(sql: Database, doc_id: string): Promise<History> {
+  const [head] = await sql<{ head_rev: number; epoch: number }[]>`
+    SELECT head_rev, epoch FROM document_heads WHERE doc_id = ${doc_id}`;
+  const rows = await sql<{ rev: number; epoch: number; update: Uint8Array }[]>`
+    SELECT rev, epoch, update FROM document_updates WHERE doc_id = ${doc_id} ORDER BY rev`;
+  const wrongs: string[] = [];
+  const doc = new Y.Doc();
+  let epoch = 0;
+  for (const [i, row] of rows.entries()) {
+    if (row.rev !== i + 1) wrongs.push(`revision ${row.rev} stands where ${i + 1} should`);
+    if (row.epoch < epoch) wrongs.push(`revision ${row.rev} is of epoch ${row.epoch}, the one before of ${epoch}`);
+    epoch = row.epoch;
+    Y.applyUpdate(doc, row.update);
+  }
+  if (rows.length !== head?.head_rev) wrongs.push(`${rows.length} revisions, but the head is ${head?.head_rev}`);
+  if (head !== undefined && epoch > head.epoch)
+    wrongs.push(`the head is of epoch ${head.epoch}, the last revision of ${epoch}`);
+  if (doc.store.pendingStructs !== null) wrongs.push('an update builds on one that is not there');
+  return { head_rev: head?.head_rev ?? 0, wrongs, doc };
+}
