@@ -116,6 +116,22 @@ describe('a Yjs update', () => {
     expect(text).toBe('NUL \ufffd');
   });
 
+  test('may nest its embeds 1,000 levels deep, and no deeper', () => {
+    const nested = (levels: number) => {
+      let value: object = {};
+      for (let depth = 1; depth < levels; depth++) value = { in: value };
+      return base64(updateOf((doc) => doc.getText('content').insertEmbed(0, value)));
+    };
+    expect(issueOf({ format: 'yjs', value: nested(1_000) })).toBeUndefined();
+    expect(issueOf({ format: 'yjs', value: nested(1_001) })?.message).toContain('1000 levels');
+  });
+
+  test('of another kind of root than a text is shown unit by unit', () => {
+    const update = updateOf((doc) => doc.getArray('content').insert(0, ['a', { b: 1 }]));
+    const { state } = importContent({ format: 'yjs', value: base64(update) });
+    expect(JSON.parse(state.delta)).toEqual([{ insert: { yjs: 'a' } }, { insert: { yjs: { b: 1 } } }]);
+  });
+
   const whole = updateOf((doc) => doc.getText('content').insert(0, 'Otters swim'));
 
   test.each([
@@ -126,7 +142,8 @@ describe('a Yjs update', () => {
     ['an empty string', ''],
     ['bytes that are no update', base64(new TextEncoder().encode('Otters swim'))],
     ['an update that is cut short', base64(whole.slice(0, -4))],
-    ['JSON that can be read but not written', base64(deeplyNested())],
+    ['an embed that can be read but not written', base64(deeplyNested())],
+    ['shared types that stand in each other without end', base64(updateOf(nestMaps))],
   ])('is refused as %s', (_what, value) => {
     expect(issueOf({ format: 'yjs', value })?.path).toBe('/content/value');
   });
@@ -145,6 +162,18 @@ describe('a Yjs update', () => {
 
 function deleteSetOf(doc: Y.Doc): { delete_set: Uint8Array } {
   return { delete_set: Y.encodeStateAsUpdate(doc, Y.encodeStateVector(doc)) };
+}
+
+function nestMaps(doc: Y.Doc): void {
+  let map = new Y.Map<unknown>();
+  doc.transact(() => {
+    doc.getText('content').insertEmbed(0, map);
+    for (let depth = 0; depth < 40_000; depth++) {
+      const inner = new Y.Map<unknown>();
+      map.set('', inner);
+      map = inner;
+    }
+  });
 }
 
 /** An update whose embed is nested tens of thousands deep, put together by hand: Yjs itself cannot write it. */

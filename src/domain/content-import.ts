@@ -9,7 +9,8 @@
 import * as Y from 'yjs';
 import type { DeltaOps } from '../protocol/content/delta.ts';
 import { type ContentFormat, parseContent, renderContent, type TextFormat } from '../protocol/content/formats.ts';
-import { invalidField } from '../protocol/errors.ts';
+import { type ConcordError, invalidField } from '../protocol/errors.ts';
+import { nestsDeeperThan } from '../protocol/nesting.ts';
 import { type EncodedState, snapshotOf, TEXT_ROOT } from '../protocol/snapshot.ts';
 
 /** Content as a caller hands it over: ops for `delta`, a Yjs update (version 1) in base64 for `yjs`, else a string. */
@@ -28,6 +29,9 @@ export interface ImportedContent {
 /** Where refusals point to, in the body of a document's creation. */
 const VALUE_PATH = '/content/value';
 
+/** Far beyond what an editor makes, and well within what JSON can be written of. */
+const NESTING_MAX = 1_000;
+
 /** Builds the document. Errors: VALIDATION_ERROR that says what is wrong with the value. */
 export function importContent(content: ContentInput): ImportedContent {
   const doc = content.format === 'yjs' ? fromUpdate(content.value) : fromText(content.format, content.value);
@@ -43,10 +47,14 @@ function encode(doc: Y.Doc): EncodedState {
   try {
     return snapshotOf(doc);
   } catch (error) {
-    // JSON that is nested tens of thousands deep can be read, but not written.
-    if (error instanceof RangeError) throw invalidField(VALUE_PATH, 'is nested too deeply or too large');
+    // Shared types that stand in each other tens of thousands deep.
+    if (error instanceof RangeError) throw tooDeep();
     throw error;
   }
+}
+
+function tooDeep(): ConcordError {
+  return invalidField(VALUE_PATH, `holds something in its text that is nested more than ${NESTING_MAX} levels deep`);
 }
 
 function fromText(format: TextFormat, value: unknown): Y.Doc {
@@ -68,7 +76,20 @@ function fromUpdate(value: unknown): Y.Doc {
   }
   if (doc.store.pendingStructs !== null || doc.store.pendingDs !== null)
     throw invalidField(VALUE_PATH, 'builds on changes that it does not hold; send the whole state');
+  if (valuesOf(doc.getText(TEXT_ROOT)).some((value) => nestsDeeperThan(value, NESTING_MAX))) throw tooDeep();
   return doc;
+}
+
+/** The plain values that stand in a text: its embeds and the values of its formatting. */
+function valuesOf(text: Y.Text): readonly unknown[] {
+  const values: unknown[] = [];
+  for (let item = text._start; item !== null; item = item.right) {
+    const { content } = item;
+    if (content instanceof Y.ContentEmbed) values.push(content.embed);
+    else if (content instanceof Y.ContentFormat) values.push(content.value);
+    else if (content instanceof Y.ContentJSON || content instanceof Y.ContentAny) values.push(...content.arr);
+  }
+  return values;
 }
 
 function decodeBase64(value: unknown): Uint8Array | null {
