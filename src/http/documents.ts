@@ -18,7 +18,7 @@ import { CONTENT_FORMAT, CONTENT_VALUE, revision } from './content-schemas.ts';
 import { type EndpointServices, endpoint } from './endpoint.ts';
 import { idParams, moment, oneOf, PAGE_FIELDS, pageOf, readPage, strictObject, text, toPage, uuid } from './schemas.ts';
 
-const TITLE = text(1, LIMITS.title_chars_max, 'The title', 'Minutes of Monday');
+const TITLE = text(1, LIMITS.title_chars_max, 'The title; characters are Unicode code points', 'Minutes of Monday');
 
 const DOCUMENT = strictObject({
   id: uuid(),
