@@ -5,7 +5,8 @@
 import { type AwarenessEntry, ackFrame, awarenessFrame, updateFrame } from '../protocol/yjs-wire.ts';
 import type { Recorded } from './edit-log.ts';
 import type { Fanout, YjsMember } from './member.ts';
-import { EMPTY_UPDATE, mergeAll } from './replica.ts';
+import { EMPTY_UPDATE } from './replica.ts';
+import { mergeAll } from './updates.ts';
 
 /** A recorded edit on its way out. */
 export interface Outgoing {

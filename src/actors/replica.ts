@@ -14,7 +14,7 @@ import { checkFits, type DeltaOps, docLength } from '../protocol/content/delta.t
 import { type EncodedState, snapshotOf, TEXT_ROOT } from '../protocol/snapshot.ts';
 import { holdsForeign, isForeign, textOps } from '../protocol/text-ops.ts';
 import { isServerClientId } from './server-ids.ts';
-import { type DecodedUpdate, decodeUpdate, updateAddsNothing } from './updates.ts';
+import { type DecodedUpdate, decodeUpdate, mergeAll, splitsPair, updateAddsNothing } from './updates.ts';
 
 /** The encoding of an update that changes nothing. */
 export const EMPTY_UPDATE: Uint8Array = Uint8Array.of(0, 0);
@@ -112,7 +112,8 @@ export class Replica {
     const suspects = new Set(structs.map(({ id }) => id.client).filter((client) => this.#isLostOwner(client)));
     const before = [...suspects].map((client) => ({ client, clock: Y.getState(doc.store, client) }));
     const foreign = structs.some((struct) => struct instanceof Y.Item && struct.countable && isForeign(struct.content));
-    const change = this.#collect(want_delta, foreign, () => {
+    const tears = want_delta && this.#tearsPair(doc, structs, decoded);
+    const change = this.#collect(want_delta, foreign || tears, () => {
       Y.transact(
         doc,
         () => {
@@ -240,11 +241,12 @@ export class Replica {
   }
 
   /**
-   * Runs one change and gathers all that Yjs emitted for it; null when it changed nothing. Where the text holds what Yjs's
-   * own event deltas do not count (see text-ops.ts), or is about to, the effect is the difference of before and after.
+   * Runs one change and gathers all that Yjs emitted for it; null when it changed nothing. Where Yjs's own event delta does
+   * not tell the whole effect, because the text holds what it does not count (see text-ops.ts) or because the change is
+   * `unlike_event` (it brings such a thing, or tears a surrogate pair), the effect is the difference of before and after.
    */
-  #collect(want_delta: boolean, brings_foreign: boolean, run: () => void): Change | null {
-    const compare = want_delta && (this.#foreign || brings_foreign);
+  #collect(want_delta: boolean, unlike_event: boolean, run: () => void): Change | null {
+    const compare = want_delta && (this.#foreign || unlike_event);
     const before = compare ? this.ops() : [];
     this.#emitted = [];
     this.#effects = [];
@@ -255,7 +257,7 @@ export class Replica {
     const delta = want_delta && !compare ? composeAll(this.#effects) : null;
     this.#extendTail(update);
     this.#noteText(delta);
-    if (this.#foreign || brings_foreign) this.#foreign = holdsForeign(this.#liveDoc().getText(TEXT_ROOT));
+    if (this.#foreign || unlike_event) this.#foreign = holdsForeign(this.#liveDoc().getText(TEXT_ROOT));
     const difference = compare ? (new Delta(before).diff(new Delta(this.ops())).ops as DeltaOps) : delta;
     return { update, delta: difference, amended: this.#emitted.length > 1 };
   }
@@ -275,6 +277,13 @@ export class Replica {
   #mayHoldPairs(): boolean {
     if (this.#surrogates === null) this.#surrogates = SURROGATE.test(this.#liveDoc().getText(TEXT_ROOT).toString());
     return this.#surrogates;
+  }
+
+  /** Whether the updates together put something between the halves of a surrogate pair. */
+  #tearsPair(doc: Y.Doc, structs: DecodedUpdate['structs'], updates: readonly (DecodedUpdate | null)[]): boolean {
+    const incoming = structs.some((struct) => struct instanceof Y.Item && holdsSurrogate(struct.content));
+    if (!incoming && !this.#mayHoldPairs()) return false;
+    return updates.some((update) => update !== null && splitsPair(update, doc, incoming));
   }
 
   #extendTail(update: Uint8Array): void {
@@ -315,6 +324,10 @@ export class Replica {
   }
 }
 
+function holdsSurrogate(content: Y.Item['content']): boolean {
+  return content instanceof Y.ContentString && SURROGATE.test(content.str);
+}
+
 /** See server-ids.ts: deletes what a lost owner wrote and the journal never held. */
 function removeGhosts(doc: Y.Doc, client: number, from_clock: number): void {
   if (Y.getState(doc.store, client) <= from_clock) return;
@@ -326,12 +339,17 @@ function removeGhosts(doc: Y.Doc, client: number, from_clock: number): void {
   });
 }
 
+/** More formatted steps than this and one pass over the whole text is cheaper than finding each place. */
+const FOUND_STEPS_MAX = 2;
+
 /** Writes a checked delta into the text. */
 function writeDelta(text: Y.Text, delta: DeltaOps): void {
+  // Yjs keeps a cache of positions for plain insertions and deletions; whatever touches formatting walks from the start.
+  const walks = delta.filter((op) => op.attributes !== undefined || (op.insert !== undefined && text._hasFormatting));
+  if (walks.length > FOUND_STEPS_MAX) return text.applyDelta(delta, { sanitize: false });
   let index = 0;
   for (const op of delta) {
     if (typeof op.insert === 'string') {
-      // Without formatting anywhere, plain insertion uses Yjs's position cache instead of walking from the start.
       if (op.attributes === undefined && !text._hasFormatting) text.insert(index, op.insert);
       else text.insert(index, op.insert, { ...op.attributes });
       index += op.insert.length;
@@ -364,18 +382,6 @@ function codeUnits(ops: DeltaOps): (index: number) => number {
     }
     return 0;
   };
-}
-
-/** Merges updates in chunks: one merge of thousands is quadratic. Null for none. */
-export function mergeAll(updates: readonly Uint8Array[]): Uint8Array | null {
-  if (updates.length <= 1) return updates[0] ?? null;
-  let level = updates;
-  while (level.length > 1) {
-    const next: Uint8Array[] = [];
-    for (let i = 0; i < level.length; i += 200) next.push(Y.mergeUpdates(level.slice(i, i + 200) as Uint8Array[]));
-    level = next;
-  }
-  return level[0] ?? null;
 }
 
 function composeAll(effects: readonly DeltaOps[]): DeltaOps {

@@ -78,3 +78,44 @@ function deletionsWithin(inner: Deletions, outer: Deletions): boolean {
   }
   return true;
 }
+
+/**
+ * Whether applying the update cuts a string of the document between the halves of a surrogate pair. Yjs then turns both
+ * halves into U+FFFD, which its event deltas do not mention. `unseen` is the answer for a place in text that is not here
+ * yet, because it comes in the same turn.
+ */
+export function splitsPair(update: DecodedUpdate, doc: Y.Doc, unseen: boolean): boolean {
+  const cuts = (client: number, clock: number): boolean => cutsPair(doc, client, clock, unseen);
+  for (const struct of update.structs) {
+    if (!(struct instanceof Y.Item)) continue;
+    if (struct.origin !== null && cuts(struct.origin.client, struct.origin.clock + 1)) return true;
+    if (struct.rightOrigin !== null && cuts(struct.rightOrigin.client, struct.rightOrigin.clock)) return true;
+  }
+  for (const [client, ranges] of update.ds.clients as Deletions)
+    for (const { clock, len } of ranges) if (len > 0 && (cuts(client, clock) || cuts(client, clock + len))) return true;
+  return false;
+}
+
+/** Whether the place just before `clock` lies within a pair. */
+function cutsPair(doc: Y.Doc, client: number, clock: number, unseen: boolean): boolean {
+  const known = Y.getState(doc.store, client);
+  if (clock === known || clock === 0) return false;
+  const structs = doc.store.clients.get(client);
+  if (structs === undefined || clock > known) return unseen;
+  const struct = structs[Y.findIndexSS(structs, clock)];
+  if (!(struct instanceof Y.Item) || !(struct.content instanceof Y.ContentString)) return false;
+  const before = struct.content.str.charCodeAt(clock - struct.id.clock - 1);
+  return before >= 0xd800 && before <= 0xdbff;
+}
+
+/** Merges updates in chunks: one merge of thousands is quadratic. Null for none. */
+export function mergeAll(updates: readonly Uint8Array[]): Uint8Array | null {
+  if (updates.length <= 1) return updates[0] ?? null;
+  let level = updates;
+  while (level.length > 1) {
+    const next: Uint8Array[] = [];
+    for (let i = 0; i < level.length; i += 200) next.push(Y.mergeUpdates(level.slice(i, i + 200) as Uint8Array[]));
+    level = next;
+  }
+  return level[0] ?? null;
+}

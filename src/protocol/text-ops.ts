@@ -40,19 +40,29 @@ export function textOps(text: Y.Text): DeltaOps {
 function walk(text: Y.Text): DeltaOps {
   const ops: DeltaOps = [];
   const attributes = new Map<string, JsonValue>();
+  let typed = '';
   const push = (insert: string | { [key: string]: JsonValue }): void => {
     ops.push(attributes.size === 0 ? { insert } : { insert, attributes: Object.fromEntries(attributes) });
+  };
+  const pushTyped = (): void => {
+    if (typed !== '') push(typed);
+    typed = '';
   };
   for (let item: ListItem | null = text._start; item !== null; item = item.right) {
     const { content } = item;
     if (item.deleted) continue;
+    if (content instanceof Y.ContentString) {
+      typed += content.str;
+      continue;
+    }
+    pushTyped();
     if (content instanceof Y.ContentFormat) {
       if (content.value === null) attributes.delete(content.key);
       else attributes.set(content.key, content.value as unknown as JsonValue);
-    } else if (item.countable && content instanceof Y.ContentString) push(content.str);
-    else if (item.countable)
+    } else if (item.countable)
       for (const value of content.getContent()) push(isForeign(content) ? { yjs: plain(value) } : value);
   }
+  pushTyped();
   return ops;
 }
 

@@ -35,8 +35,8 @@ export async function writeSnapshot(sql: Sql, doc_id: string, snapshot: Snapshot
 export async function snapshotsDue(sql: Sql, revs_min: number, limit: number): Promise<string[]> {
   const rows = await sql<{ doc_id: string }[]>`
     SELECT h.doc_id
-    FROM document_heads h LEFT JOIN document_snapshots s USING (doc_id)
-    WHERE h.head_rev - coalesce(s.rev, 0) >= ${revs_min}
+    FROM document_heads h JOIN documents d ON d.id = h.doc_id LEFT JOIN document_snapshots s USING (doc_id)
+    WHERE NOT d.deleted AND h.head_rev - coalesce(s.rev, 0) >= ${revs_min}
     ORDER BY h.head_rev - coalesce(s.rev, 0) DESC LIMIT ${limit}`;
   return rows.map((row) => row.doc_id);
 }

@@ -9,11 +9,12 @@ import type { JoinEntry, ResumePoint } from '../actors/entries.ts';
 import type { JsonMember, Member } from '../actors/member.ts';
 import type { DocumentRuntime } from '../actors/runtime.ts';
 import { isUuid } from '../base/ids.ts';
+import { textIssue } from '../protocol/check.ts';
 import { CLOSE, type CloseCode } from '../protocol/close.ts';
 import { type DeltaOps, parseDelta } from '../protocol/content/delta.ts';
 import { ConcordError, errorBody, invalid, invalidField } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
-import { type ClientMessage, readClientMessage } from '../protocol/messages.ts';
+import { type ClientMessage, type PresenceState, readClientMessage } from '../protocol/messages.ts';
 import { type DoorParts, type Hello, type Identity, Session, type SocketData } from './session.ts';
 import { topics } from './topics.ts';
 
@@ -87,14 +88,8 @@ export class JsonSession extends Session {
     switch (message.type) {
       case 'edit':
         return this.#edit(message, member);
-      case 'presence': {
-        if (Buffer.byteLength(JSON.stringify(message.state)) > LIMITS.presence_state_bytes_max)
-          return this.#complain(
-            'presence',
-            invalidField('/state', `is larger than ${LIMITS.presence_state_bytes_max} bytes`),
-          );
-        return this.push({ kind: 'presence', member, state: message.state });
-      }
+      case 'presence':
+        return this.#presence(message.state, member);
       case 'auth':
         void this.#renew(message.token);
         return;
@@ -122,6 +117,18 @@ export class JsonSession extends Session {
         refused: (error) => this.#complain('edit', error, seq),
       },
     });
+  }
+
+  #presence(state: PresenceState, member: JsonMember): void {
+    // Depth first: encoding what is nested without measure would run out of stack.
+    const flaw = textIssue(state);
+    if (flaw !== null) return this.#complain('presence', invalidField(`/state${flaw.path}`, flaw.message));
+    if (Buffer.byteLength(JSON.stringify(state)) > LIMITS.presence_state_bytes_max)
+      return this.#complain(
+        'presence',
+        invalidField('/state', `is larger than ${LIMITS.presence_state_bytes_max} bytes`),
+      );
+    this.push({ kind: 'presence', member, state });
   }
 
   async #renew(token: string): Promise<void> {
