@@ -8,7 +8,7 @@
 import { isoTime } from '../base/clock.ts';
 import type { DeltaOps } from '../protocol/content/delta.ts';
 import { LIMITS } from '../protocol/limits.ts';
-import type { Ledger } from './journal.ts';
+import type { Ledger } from './ledger.ts';
 import type { Change } from './replica.ts';
 import { deltaBytes, type EditWindow, type WindowEntry } from './window.ts';
 

@@ -21,138 +21,15 @@ import type { Log } from '../base/log.ts';
 import { LIMITS, TIMES } from '../protocol/limits.ts';
 import { reclaimHeads } from '../store/heads.ts';
 import { type Database, isStorageAway } from '../store/postgres.ts';
-import { type Append, appendUpdates, type NewUpdate } from '../store/updates.ts';
-
-/** What a document hears from the journal. */
-export interface LedgerListener {
-  /** Everything up to `rev` is committed, under `epoch`. */
-  committed(rev: number, epoch: number): void;
-  /** Another owner holds the document; nothing more will be written. */
-  fenced(): void;
-  /** The document's rows cannot be written, though storage is well. */
-  broken(error: unknown): void;
-  /** Storage stopped answering (`false`) or answers again (`true`). */
-  storage(answers: boolean): void;
-}
-
-/** One document's rows on their way to the journal. Made by {@link Journal.open}. */
-export interface Ledger {
-  readonly doc_id: string;
-  readonly claim_id: string;
-  /** The epoch that rows are written under; grows when an unknown outcome was resolved. */
-  readonly epoch: number;
-  /** Everything up to here is committed. */
-  readonly durable_rev: number;
-  /** Rows and bytes that wait or are on their way. */
-  readonly backlog_revs: number;
-  readonly backlog_bytes: number;
-  /** When the oldest of them was handed over, on the monotonic clock; null for none. */
-  readonly waiting_since: number | null;
-  /** Hands over the next revision. */
-  append(row: NewUpdate): void;
-  /** Resolves once all that was handed over is committed; rejects when the document is fenced or broken. */
-  settled(): Promise<void>;
-  /** Ends it; what was not committed is forgotten. */
-  close(): void;
-}
-
-/** What the journal measures. */
-export interface JournalObserver {
-  flushed(rows: number, outcome: 'committed' | 'refused' | 'unknown'): void;
-  acked(latency_ms: number): void;
-}
-
-interface Pending {
-  readonly row: NewUpdate;
-  readonly since: number;
-}
-
-class DocumentLedger implements Ledger {
-  epoch: number;
-  durable_rev: number;
-  backlog_bytes = 0;
-  /** Oldest first; the first `sent` of them are in the flush on its way. */
-  pending: Pending[] = [];
-  sent = 0;
-  closed = false;
-  #waiters: { readonly rev: number; readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
-
-  constructor(
-    readonly doc_id: string,
-    readonly claim_id: string,
-    epoch: number,
-    head_rev: number,
-    readonly listener: LedgerListener,
-    readonly journal: Journal,
-  ) {
-    this.epoch = epoch;
-    this.durable_rev = head_rev;
-  }
-
-  get backlog_revs(): number {
-    return this.pending.length;
-  }
-
-  get waiting_since(): number | null {
-    return this.pending[0]?.since ?? null;
-  }
-
-  append(row: NewUpdate): void {
-    if (this.closed) return;
-    this.pending.push({ row, since: this.journal.clock.monotonic() });
-    this.#grow(bytesOf(row));
-    this.journal.wake(this);
-  }
-
-  settled(): Promise<void> {
-    const last = this.pending.at(-1);
-    if (last === undefined) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ rev: last.row.rev, resolve, reject });
-    });
-  }
-
-  /** Drops the rows up to `rev`, which are in the journal, and tells the document. */
-  commitUpTo(rev: number): void {
-    const now = this.journal.clock.monotonic();
-    let done = 0;
-    for (const { row, since } of this.pending) {
-      if (row.rev > rev) break;
-      this.#grow(-bytesOf(row));
-      this.journal.observer.acked(now - since);
-      done += 1;
-    }
-    this.pending.splice(0, done);
-    this.sent = 0;
-    if (rev <= this.durable_rev && done === 0) return;
-    this.durable_rev = Math.max(this.durable_rev, rev);
-    this.listener.committed(this.durable_rev, this.epoch);
-    while (this.#waiters[0] !== undefined && this.#waiters[0].rev <= rev) this.#waiters.shift()?.resolve();
-  }
-
-  close(): void {
-    this.end(new Error(`the journal of document ${this.doc_id} was closed`));
-  }
-
-  end(reason: Error): void {
-    if (this.closed) return;
-    this.closed = true;
-    this.journal.forget(this);
-    this.pending = [];
-    this.#grow(-this.backlog_bytes);
-    for (const waiter of this.#waiters) waiter.reject(reason);
-    this.#waiters = [];
-  }
-
-  #grow(bytes: number): void {
-    this.backlog_bytes += bytes;
-    this.journal.backlog_bytes += bytes;
-  }
-}
-
-function bytesOf(row: NewUpdate): number {
-  return row.update.length + (row.delta?.length ?? 0);
-}
+import { type Append, appendUpdates } from '../store/updates.ts';
+import {
+  bytesOf,
+  DocumentLedger,
+  type JournalObserver,
+  type Ledger,
+  type LedgerHost,
+  type LedgerListener,
+} from './ledger.ts';
 
 /** Parts that {@link Journal} is made of. */
 export interface JournalParts {
@@ -164,7 +41,7 @@ export interface JournalParts {
 }
 
 /** See the head of this file. */
-export class Journal {
+export class Journal implements LedgerHost {
   readonly clock: Clock;
   readonly observer: JournalObserver;
   /** Bytes of all documents that are not committed. */
@@ -227,6 +104,20 @@ export class Journal {
     this.#dirty.delete(ledger);
   }
 
+  /** @internal */
+  listenerFailed(ledger: DocumentLedger, error: unknown): void {
+    this.#log.error(
+      { error, doc_id: ledger.doc_id },
+      'a document could not take the news of the journal; it goes out of service',
+    );
+    ledger.end(new Error(`document ${ledger.doc_id} could not take the news of the journal`));
+    try {
+      ledger.listener.broken(error);
+    } catch (again) {
+      this.#log.error({ error: again, doc_id: ledger.doc_id }, 'nor the news of that');
+    }
+  }
+
   async #run(): Promise<void> {
     if (this.#flushing) return;
     this.#flushing = true;
@@ -245,12 +136,12 @@ export class Journal {
     const batch: DocumentLedger[] = [];
     let rows = 0;
     let bytes = 0;
-    for (const ledger of this.#dirty) {
-      if (ledger.pending.length === 0) {
-        this.#dirty.delete(ledger);
-        continue;
-      }
-      if (rows >= LIMITS.flush_rows_max || bytes >= LIMITS.flush_bytes_max) break;
+    for (const ledger of [...this.#dirty]) {
+      this.#dirty.delete(ledger);
+      if (ledger.pending.length === 0) continue;
+      // Behind everybody else: a document that always has a full batch waiting must not keep the others from the disk.
+      this.#dirty.add(ledger);
+      if (rows >= LIMITS.flush_rows_max || bytes >= LIMITS.flush_bytes_max) continue;
       let n = 0;
       for (const { row } of ledger.pending) {
         if (rows >= LIMITS.flush_rows_max || bytes >= LIMITS.flush_bytes_max) break;
@@ -268,12 +159,10 @@ export class Journal {
   async #flush(batch: readonly DocumentLedger[]): Promise<boolean> {
     const appends = batch.map(toAppend);
     const rows = appends.reduce((sum, append) => sum + append.rows.length, 0);
+    let moved: Set<string> | typeof TIMED_OUT;
     try {
-      const moved = await within(this.clock, TIMES.flush_timeout_ms, appendUpdates(this.#pool.current(), appends));
+      moved = await within(this.clock, TIMES.flush_timeout_ms, appendUpdates(this.#pool.current(), appends));
       if (moved === TIMED_OUT) throw new StorageSilent();
-      this.observer.flushed(rows, 'committed');
-      for (const [i, ledger] of batch.entries()) this.#settle(ledger, appends[i], moved);
-      return true;
     } catch (error) {
       if (isStorageAway(error) || error instanceof StorageSilent) {
         this.observer.flushed(rows, 'unknown');
@@ -283,17 +172,37 @@ export class Journal {
       this.observer.flushed(rows, 'refused');
       return this.#refused(error, batch);
     }
+    this.observer.flushed(rows, 'committed');
+    return this.#settle(batch, appends, moved);
   }
 
-  #settle(ledger: DocumentLedger, append: Append | undefined, moved: ReadonlySet<string>): void {
-    if (ledger.closed || append === undefined) return;
-    if (moved.has(ledger.doc_id)) ledger.commitUpTo(append.head_rev + append.rows.length);
-    else this.#fenced(ledger);
+  /** Tells the documents that moved, and finds out about those that did not. */
+  async #settle(
+    batch: readonly DocumentLedger[],
+    appends: readonly Append[],
+    moved: ReadonlySet<string>,
+  ): Promise<boolean> {
+    const missed: DocumentLedger[] = [];
+    for (const [i, ledger] of batch.entries()) {
+      const append = appends[i];
+      if (ledger.closed || append === undefined) continue;
+      if (moved.has(ledger.doc_id)) {
+        ledger.doubted = false;
+        ledger.commitUpTo(append.head_rev + append.rows.length);
+      } else if (ledger.doubted) this.#fenced(ledger);
+      else missed.push(ledger);
+    }
+    if (missed.length === 0) return true;
+    // It may be ourselves: a claim that was sent while storage did not answer, and took effect after a later one did.
+    for (const ledger of missed) ledger.doubted = true;
+    if (await this.#resolve(missed)) return true;
+    this.#retryLater(missed, 100);
+    return false;
   }
 
   #fenced(ledger: DocumentLedger): void {
     ledger.end(new Error(`document ${ledger.doc_id} is owned by another node`));
-    ledger.listener.fenced();
+    ledger.tell((listener) => listener.fenced());
   }
 
   /** The server refused the statement as such. Rolled back as a whole, so each document may be tried alone. */
@@ -305,7 +214,7 @@ export class Journal {
         'PostgreSQL refuses the edits of this document; it is taken out of service',
       );
       only.end(new Error(`the edits of document ${only.doc_id} cannot be written`));
-      only.listener.broken(error);
+      only.tell((listener) => listener.broken(error));
       return true;
     }
     this.#log.warn({ error, documents: batch.length }, 'a group commit was refused; trying its documents one by one');
@@ -320,7 +229,7 @@ export class Journal {
         { error, documents: batch.length },
         'PostgreSQL does not answer; editing goes on, edits wait in memory',
       );
-      for (const ledger of this.#ledgers) ledger.listener.storage(false);
+      for (const ledger of this.#ledgers) ledger.tell((listener) => listener.storage(false));
     }
     if (error instanceof StorageSilent) this.#pool.renew();
     this.#retryLater(batch, 100);
@@ -350,8 +259,9 @@ export class Journal {
       this.#pool.renew();
       return false;
     }
+    const was_away = this.#away;
     this.#away = false;
-    this.#log.info({ documents: open.length }, 'PostgreSQL answers again; writing what waited');
+    if (was_away) this.#log.info({ documents: open.length }, 'PostgreSQL answers again; writing what waited');
     for (const ledger of open) {
       if (ledger.closed) continue;
       const head = heads.get(ledger.doc_id);
@@ -362,7 +272,7 @@ export class Journal {
       ledger.epoch = head.epoch;
       ledger.commitUpTo(head.head_rev);
     }
-    for (const ledger of this.#ledgers) ledger.listener.storage(true);
+    if (was_away) for (const ledger of this.#ledgers) ledger.tell((listener) => listener.storage(true));
     return true;
   }
 }

@@ -13,7 +13,7 @@ import { isoTime } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import type { PresenceEntry, PresenceEvent, PresenceState } from '../protocol/messages.ts';
-import type { AwarenessEntry } from '../protocol/yjs-wire.ts';
+import { type AwarenessEntry, awarenessFrame } from '../protocol/yjs-wire.ts';
 import type { JsonMember, Member, YjsMember } from './member.ts';
 
 /** Turns cursors between the wires; backed by the live text. */
@@ -125,7 +125,7 @@ export class PresenceBook {
         if (state === null) return `awareness state of client ${entry.client} is not an object`;
         if (client?.seat !== seat && seat.clients.size >= LIMITS.awareness_clients_per_socket_max)
           return `more than ${LIMITS.awareness_clients_per_socket_max} awareness clients on one socket`;
-        this.#accept(seat, entry, client, state);
+        this.#accept({ seat, member }, entry, client, state);
       }
     }
     return null;
@@ -172,11 +172,21 @@ export class PresenceBook {
     return { awareness, events: with_events ? events : [] };
   }
 
-  #accept(seat: Seat, entry: AwarenessEntry, client: Client | undefined, state: StampedState): void {
+  #accept(
+    { seat, member }: { readonly seat: Seat; readonly member: YjsMember },
+    entry: AwarenessEntry,
+    client: Client | undefined,
+    state: StampedState,
+  ): void {
     if (client === undefined) this.#introduce(seat, entry.client, entry.clock, state.text);
     else {
-      if (entry.clock <= client.clock && client.seat !== null) return;
-      if (entry.clock < client.clock) return;
+      if (entry.clock <= client.clock) {
+        // Others saw it go at this clock or a later one and would not believe it. Told the same, a stock client raises
+        // its clock beyond and announces itself again.
+        if (client.seat === null)
+          member.send(awarenessFrame([{ client: entry.client, clock: client.clock, state: 'null' }]));
+        return;
+      }
       client.seat?.clients.delete(entry.client);
       client.seat = seat;
       seat.clients.add(entry.client);

@@ -15,7 +15,8 @@ import { epochOfRev, findBySeq, lastSeq, readDeltas } from '../store/updates.ts'
 import { type DocumentParts, OpenDocument } from './document.ts';
 import { editEvent } from './edit-log.ts';
 import type { ResumePoint } from './entries.ts';
-import type { Journal, Ledger } from './journal.ts';
+import type { Journal } from './journal.ts';
+import type { Ledger } from './ledger.ts';
 import { loadDocument, windowEntry } from './loader.ts';
 import type { Locator } from './locator.ts';
 import type { Fanout } from './member.ts';

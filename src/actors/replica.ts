@@ -14,7 +14,7 @@ import { checkFits, type DeltaOps, docLength } from '../protocol/content/delta.t
 import { type EncodedState, snapshotOf, TEXT_ROOT } from '../protocol/snapshot.ts';
 import { holdsForeign, isForeign, textOps } from '../protocol/text-ops.ts';
 import { isServerClientId } from './server-ids.ts';
-import { type DecodedUpdate, decodeUpdate, mergeAll, splitsPair, updateAddsNothing } from './updates.ts';
+import { type DecodedUpdate, decodeUpdate, mergeAll, nestsTooDeep, splitsPair, updateAddsNothing } from './updates.ts';
 
 /** The encoding of an update that changes nothing. */
 export const EMPTY_UPDATE: Uint8Array = Uint8Array.of(0, 0);
@@ -98,8 +98,8 @@ export class Replica {
   /**
    * Applies what one client sent in a turn, as one transaction.
    * `missing`: something it builds on is not here; what could not be placed was put aside and its sender must be asked
-   * for its whole difference. `malformed`: an update does not decode, or claims to be written by this replica; nothing
-   * of that one was applied.
+   * for its whole difference. `malformed`: an update does not decode, claims to be written by this replica, or is
+   * nested beyond measure; nothing of that one was applied.
    */
   applyUpdates(updates: readonly Uint8Array[], want_delta: boolean): Applied {
     const decoded = updates.map(decodeUpdate);
@@ -107,7 +107,7 @@ export class Replica {
     if (decoded.every((update) => update !== null && updateAddsNothing(update, known)))
       return { kind: 'nothing', missing: false, malformed: false };
     const doc = this.#liveDoc();
-    const good = decoded.map((update) => update !== null && !this.#isForged(doc, update));
+    const good = decoded.map((update) => update !== null && !this.#isForged(doc, update) && !nestsTooDeep(update));
     const structs = decoded.flatMap((update, i) => (good[i] === true ? (update?.structs ?? []) : []));
     const suspects = new Set(structs.map(({ id }) => id.client).filter((client) => this.#isLostOwner(client)));
     const before = [...suspects].map((client) => ({ client, clock: Y.getState(doc.store, client) }));

@@ -25,7 +25,7 @@ import { Broadcast, type Outgoing } from './broadcast.ts';
 import { textCursors } from './cursors.ts';
 import { EditLog, entryEvent } from './edit-log.ts';
 import type { DeltaEdit, EditOutcome, Entry, ResumePoint } from './entries.ts';
-import type { Ledger } from './journal.ts';
+import type { Ledger } from './ledger.ts';
 import { type Fanout, type JsonMember, type Member, tell, type YjsMember } from './member.ts';
 import { Membership } from './membership.ts';
 import { placeEdit } from './place-edit.ts';

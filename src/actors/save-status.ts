@@ -9,7 +9,7 @@
 import type { Clock, Timer } from '../base/clock.ts';
 import { LIMITS, TIMES } from '../protocol/limits.ts';
 import type { SaveState } from '../protocol/messages.ts';
-import type { Ledger } from './journal.ts';
+import type { Ledger } from './ledger.ts';
 
 /** See the head of this file. */
 export class SaveStatus {

@@ -4,6 +4,8 @@
  * without a `Y.Doc` ever being built, and lets viewers synchronise without being refused.
  */
 import * as Y from 'yjs';
+import { LIMITS } from '../protocol/limits.ts';
+import { nestsDeeperThan } from '../protocol/nesting.ts';
 
 /** A delete set as client → ranges. */
 type Deletions = ReadonlyMap<number, readonly { readonly clock: number; readonly len: number }[]>;
@@ -27,6 +29,22 @@ export function decodeUpdate(update: Uint8Array): DecodedUpdate | null {
   } catch {
     return null;
   }
+}
+
+/**
+ * Whether the update holds a value nested so deep that writing it as JSON would run out of stack. What a text is made of
+ * is written out for JSON readers; other roots are only ever carried as bytes.
+ */
+export function nestsTooDeep(update: DecodedUpdate): boolean {
+  return update.structs.some((struct) => struct instanceof Y.Item && contentNests(struct.content));
+}
+
+function contentNests(content: Y.Item['content']): boolean {
+  const levels = LIMITS.yjs_value_depth_max;
+  if (content instanceof Y.ContentEmbed) return nestsDeeperThan(content.embed, levels);
+  if (content instanceof Y.ContentFormat) return nestsDeeperThan(content.value, levels);
+  if (content instanceof Y.ContentAny || content instanceof Y.ContentJSON) return nestsDeeperThan(content.arr, levels);
+  return false;
 }
 
 /** Whether applying the update to this state would change nothing. */

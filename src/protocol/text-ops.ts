@@ -70,9 +70,9 @@ function isPlainObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
-/** A value of Yjs as JSON. Shared types show their present content, bytes as base64, what JSON lacks as null. */
+/** A value of Yjs as JSON. A shared type shows what it is (its content changes on its own), bytes base64, what JSON lacks null. */
 function plain(value: unknown): JsonValue {
-  if (value instanceof Y.AbstractType) return plain(value.toJSON());
+  if (value instanceof Y.AbstractType) return { type: value.constructor.name };
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
   if (value instanceof Y.Doc) return { guid: value.guid };
   const text = JSON.stringify(value);

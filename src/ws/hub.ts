@@ -5,18 +5,28 @@
 import type { Signal } from '../actors/gateway.ts';
 import type { Registry } from '../actors/registry.ts';
 import type { Clock, Timer } from '../base/clock.ts';
-import { CLOSE } from '../protocol/close.ts';
+import type { Caller } from '../domain/tokens.ts';
+import { CLOSE, type CloseCode } from '../protocol/close.ts';
 import { TIMES } from '../protocol/limits.ts';
-import type { Session } from './session.ts';
 
 /** How often tokens are looked at. */
 const EXPIRY_SWEEP_MS = 1_000;
 
+/** A socket, as the hub sees it. */
+export interface WatchedSocket {
+  readonly doc_id: string;
+  /** Null until the token was checked. */
+  readonly caller: Caller | null;
+  rightsChanged(): void;
+  keepAlive(): void;
+  close(code: CloseCode, reason: string): void;
+}
+
 /** See the head of this file. */
 export class SocketHub {
-  readonly #all = new Set<Session>();
-  readonly #by_login = new Map<string, Set<Session>>();
-  readonly #by_document = new Map<string, Set<Session>>();
+  readonly #all = new Set<WatchedSocket>();
+  readonly #by_login = new Map<string, Set<WatchedSocket>>();
+  readonly #by_document = new Map<string, Set<WatchedSocket>>();
   readonly #timers: Timer[];
 
   constructor(
@@ -37,20 +47,20 @@ export class SocketHub {
   }
 
   /** Takes a socket in; its user is not known yet. */
-  add(session: Session): void {
+  add(session: WatchedSocket): void {
     this.#all.add(session);
     put(this.#by_document, session.doc_id, session);
   }
 
   /** Lets a socket go. */
-  remove(session: Session): void {
+  remove(session: WatchedSocket): void {
     this.#all.delete(session);
     drop(this.#by_document, session.doc_id, session);
     if (session.caller !== null) drop(this.#by_login, session.caller.session_id, session);
   }
 
   /** The socket's caller changes by `change`. */
-  moved(session: Session, change: () => void): void {
+  moved(session: WatchedSocket, change: () => void): void {
     if (session.caller !== null) drop(this.#by_login, session.caller.session_id, session);
     change();
     if (session.caller !== null && this.#all.has(session)) put(this.#by_login, session.caller.session_id, session);
@@ -105,13 +115,13 @@ export class SocketHub {
   }
 }
 
-function put(map: Map<string, Set<Session>>, key: string, session: Session): void {
+function put(map: Map<string, Set<WatchedSocket>>, key: string, session: WatchedSocket): void {
   const set = map.get(key);
   if (set === undefined) map.set(key, new Set([session]));
   else set.add(session);
 }
 
-function drop(map: Map<string, Set<Session>>, key: string, session: Session): void {
+function drop(map: Map<string, Set<WatchedSocket>>, key: string, session: WatchedSocket): void {
   const set = map.get(key);
   set?.delete(session);
   if (set?.size === 0) map.delete(key);
