@@ -137,11 +137,11 @@ export class Journal implements LedgerHost {
     let rows = 0;
     let bytes = 0;
     for (const ledger of [...this.#dirty]) {
+      if (rows >= LIMITS.flush_rows_max || bytes >= LIMITS.flush_bytes_max) break;
       this.#dirty.delete(ledger);
       if (ledger.pending.length === 0) continue;
       // Behind everybody else: a document that always has a full batch waiting must not keep the others from the disk.
       this.#dirty.add(ledger);
-      if (rows >= LIMITS.flush_rows_max || bytes >= LIMITS.flush_bytes_max) continue;
       let n = 0;
       for (const { row } of ledger.pending) {
         if (rows >= LIMITS.flush_rows_max || bytes >= LIMITS.flush_bytes_max) break;
