@@ -30,7 +30,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { makePassable, ROOT, randomKey } from './paths.ts';
 import { type Account, cwdOf, type Daemon, startDaemon, stopUnrecorded } from './processes.ts';
-import { Problem, say, tail } from './say.ts';
+import { explain, Problem, say, tail } from './say.ts';
 
 /** The database user; a superuser, as migrations may create extensions and tests create databases. */
 export const POSTGRES_USER = 'concord';
@@ -320,17 +320,6 @@ function runTool(install: PostgresInstall, tool: string, args: string[], cwd: st
   });
   const said = `${ran.stdout}${ran.stderr}`;
   if (ran.exitCode !== 0) throw new Problem(explain(`${tool} of PostgreSQL failed:\n${said.trim()}\n`, said));
-}
-
-/** Adds to a failure what can be done about it, where its text shows that. */
-export function explain(failure: string, text: string): string {
-  if (/No space left on device|ENOSPC/.test(text)) return `${failure} The disk is full: free some space and try again.`;
-  const running = /postmaster \(PID (\d+)\) running/.exec(text)?.[1];
-  if (running)
-    return `${failure} A PostgreSQL still uses this data: stop it with "kill -INT ${running}" and try again.`;
-  if (/Permission denied/i.test(text))
-    return `${failure} Its user may not reach the data: move the checkout out of folders that only their owner may enter.`;
-  return failure;
 }
 
 function readOr(path: string, otherwise: string): string {

@@ -8,9 +8,8 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { STATE } from './paths.ts';
-import { explain } from './postgres.ts';
 import { type Daemon, startDaemon } from './processes.ts';
-import { Problem, say, tail } from './say.ts';
+import { explain, Problem, say, tail } from './say.ts';
 
 const UNPACKED = join(STATE, 'redis');
 const APT_LISTS = join(STATE, 'apt');

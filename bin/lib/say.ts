@@ -42,3 +42,14 @@ export function tail(path: string, lines: number): string {
     return '';
   }
 }
+
+/** Adds to a failure what can be done about it, where its text shows that. */
+export function explain(failure: string, text: string): string {
+  if (/No space left on device|ENOSPC/.test(text)) return `${failure} The disk is full: free some space and try again.`;
+  const running = /postmaster \(PID (\d+)\) running/.exec(text)?.[1];
+  if (running)
+    return `${failure} A PostgreSQL still uses this data: stop it with "kill -INT ${running}" and try again.`;
+  if (/Permission denied/i.test(text))
+    return `${failure} Its user may not reach the data: move the checkout out of folders that only their owner may enter.`;
+  return failure;
+}
