@@ -20,6 +20,8 @@ export const LIMITS = {
   json_frame_bytes_max: 1024 * 1024,
   /** One binary frame of the Yjs doors. */
   yjs_frame_bytes_max: 8 * 1024 * 1024,
+  /** Fresh tokens of one socket that may wait to be checked. */
+  auth_messages_waiting_max: 8,
   /** Objects and arrays inside each other in one value that a Yjs client puts into a document. */
   yjs_value_depth_max: 256,
   /** A presence state, as JSON. */

@@ -28,6 +28,8 @@ export function nextMemberId(): number {
 /** See the head of this file. */
 export class JsonSession extends Session {
   readonly door = 'json';
+  #renewals: Promise<void> = Promise.resolve();
+  #renewals_waiting = 0;
 
   static readonly make = (parts: DoorParts) => (socket: ServerWebSocket<SocketData>, hello: Hello) =>
     new JsonSession(socket, hello, parts);
@@ -91,8 +93,7 @@ export class JsonSession extends Session {
       case 'presence':
         return this.#presence(message.state, member);
       case 'auth':
-        void this.#renew(message.token);
-        return;
+        return this.#auth(message.token);
       case 'ping':
         this.socket.sendText('{"type":"pong"}');
         return;
@@ -129,6 +130,18 @@ export class JsonSession extends Session {
         invalidField('/state', `is larger than ${LIMITS.presence_state_bytes_max} bytes`),
       );
     this.push({ kind: 'presence', member, state });
+  }
+
+  /** Fresh tokens are looked at one after the other, so that the last one sent is the one that counts. */
+  #auth(token: string): void {
+    if (this.#renewals_waiting >= LIMITS.auth_messages_waiting_max)
+      return this.#complain('auth', new ConcordError('RATE_LIMITED', 'Too many tokens at once.', undefined, 1));
+    this.#renewals_waiting += 1;
+    this.#renewals = this.#renewals
+      .then(() => this.#renew(token))
+      .finally(() => {
+        this.#renewals_waiting -= 1;
+      });
   }
 
   async #renew(token: string): Promise<void> {
