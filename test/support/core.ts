@@ -2,7 +2,7 @@
  * The seams of the core, for its tests: members that remember what they were sent, a fan-out that delivers to them at
  * once, a ledger that commits when it is told to, and documents that exist. PostgreSQL and Redis are never played here.
  */
-import type { Ledger } from '../../src/actors/journal.ts';
+import type { Ledger } from '../../src/actors/ledger.ts';
 import type { Fanout, JsonMember, Member, YjsMember } from '../../src/actors/member.ts';
 import { createLog, type Log } from '../../src/base/log.ts';
 import type { CloseCode } from '../../src/protocol/close.ts';

@@ -1,5 +1,6 @@
 /** A journal on a real database, and ledgers whose listeners remember what they heard. */
-import { Journal, type Ledger, type LedgerListener } from '../../src/actors/journal.ts';
+import { Journal } from '../../src/actors/journal.ts';
+import type { Ledger, LedgerListener } from '../../src/actors/ledger.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import type { Log } from '../../src/base/log.ts';
 import { type Random, seededRandom } from '../../src/base/random.ts';
