@@ -14,6 +14,8 @@ import { join } from 'node:path';
 import { type Database, type Sql, sqlState } from './postgres.ts';
 
 const RELEASED = join(import.meta.dir, '../../sql');
+/** What all migrations amount to, kept beside them for people to read. */
+const DUMP = 'schema.sql';
 /** Any number that nothing else in the database takes as an advisory lock. */
 const LOCK_KEY = 6_734_121_095;
 const LOCK_WAIT_MS_MAX = 60_000;
@@ -123,7 +125,7 @@ async function apply(step: Sql, migration: Migration): Promise<void> {
 }
 
 async function readMigrations(directory: string): Promise<Migration[]> {
-  const files = (await readdir(directory)).filter((file) => file.endsWith('.sql')).sort();
+  const files = (await readdir(directory)).filter((file) => file.endsWith('.sql') && file !== DUMP).sort();
   return Promise.all(
     files.map(async (file, index) => {
       const id = Number(/^(\d{4})_[a-z0-9_]+\.sql$/.exec(file)?.[1]);
