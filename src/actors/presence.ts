@@ -101,7 +101,8 @@ export class PresenceBook {
     const seat = this.#seats.get(member.member_id);
     if (seat === undefined) return;
     seat.active = true;
-    seat.state = state;
+    const user = typeof state.user === 'object' && state.user !== null ? state.user : null;
+    seat.state = user === null ? state : { ...state, user: { ...user, id: member.user_id } };
     this.#dirty_seats.add(seat);
     const relative = isCursor(state.cursor) ? this.#cursors.toRelative(state.cursor) : null;
     for (const client_id of seat.clients) this.#renewClient(client_id, jsonMemberState(member, state, relative));
@@ -210,6 +211,7 @@ export class PresenceBook {
     seat.state = {};
     this.#dirty_clients.add(entry.client);
     this.#dirty_seats.add(seat);
+    this.#forgetGone();
   }
 
   #introduce(seat: Seat, client_id: number, clock: number, state: string): void {
@@ -235,10 +237,13 @@ export class PresenceBook {
     this.#dirty_clients.add(client_id);
   }
 
+  /** Others are told first, unless somebody withdraws more than a tick can be held for. */
   #forgetGone(): void {
-    if (this.#clients.size <= this.#seats.size + GONE_CLIENTS_MAX) return;
-    for (const [client_id, client] of this.#clients)
-      if (client.seat === null && !this.#dirty_clients.has(client_id)) this.#clients.delete(client_id);
+    const gone_max = this.#seats.size * LIMITS.awareness_clients_per_socket_max + GONE_CLIENTS_MAX;
+    if (this.#clients.size <= gone_max) return;
+    const flood = this.#clients.size > gone_max * 2;
+    for (const [client_id, { seat }] of this.#clients)
+      if (seat === null && (flood || !this.#dirty_clients.has(client_id))) this.#clients.delete(client_id);
   }
 
   #freshClientId(): number {

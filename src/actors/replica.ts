@@ -11,6 +11,7 @@
 import Delta from 'quill-delta';
 import * as Y from 'yjs';
 import { checkFits, type DeltaOps, docLength } from '../protocol/content/delta.ts';
+import { difference } from '../protocol/content/difference.ts';
 import { type EncodedState, snapshotOf, TEXT_ROOT } from '../protocol/snapshot.ts';
 import { holdsForeign, isForeign, textOps } from '../protocol/text-ops.ts';
 import { isServerClientId } from './server-ids.ts';
@@ -241,25 +242,26 @@ export class Replica {
   }
 
   /**
-   * Runs one change and gathers all that Yjs emitted for it; null when it changed nothing. Where Yjs's own event delta does
-   * not tell the whole effect, because the text holds what it does not count (see text-ops.ts) or because the change is
-   * `unlike_event` (it brings such a thing, or tears a surrogate pair), the effect is the difference of before and after.
+   * Runs one change and gathers all that Yjs emitted for it; null when it changed nothing. Yjs's own event deltas do not
+   * tell the whole effect where the text holds what they do not count (see text-ops.ts), or where the change is
+   * `suspicious`: it brings such a thing, or tears a surrogate pair. Then they are held against the text itself, and the
+   * difference of before and after counts where they do not add up to it.
    */
-  #collect(want_delta: boolean, unlike_event: boolean, run: () => void): Change | null {
-    const compare = want_delta && (this.#foreign || unlike_event);
-    const before = compare ? this.ops() : [];
+  #collect(want_delta: boolean, suspicious: boolean, run: () => void): Change | null {
+    const verify = want_delta && (this.#foreign || suspicious);
+    const before = verify ? this.ops() : [];
     this.#emitted = [];
     this.#effects = [];
-    this.#want_effects = want_delta && !compare;
+    this.#want_effects = want_delta;
     run();
     const update = mergeAll(this.#emitted);
     if (update === null) return null;
-    const delta = want_delta && !compare ? composeAll(this.#effects) : null;
+    const told = want_delta ? composeAll(this.#effects) : null;
     this.#extendTail(update);
-    this.#noteText(delta);
-    if (this.#foreign || unlike_event) this.#foreign = holdsForeign(this.#liveDoc().getText(TEXT_ROOT));
-    const difference = compare ? (new Delta(before).diff(new Delta(this.ops())).ops as DeltaOps) : delta;
-    return { update, delta: difference, amended: this.#emitted.length > 1 };
+    this.#noteText(verify ? null : told);
+    if (this.#foreign || suspicious) this.#foreign = holdsForeign(this.#liveDoc().getText(TEXT_ROOT));
+    const delta = verify && told !== null ? trueEffect(before, told, this.ops()) : told;
+    return { update, delta, amended: this.#emitted.length > 1 };
   }
 
   #noteText(delta: DeltaOps | null): void {
@@ -382,6 +384,12 @@ function codeUnits(ops: DeltaOps): (index: number) => number {
     }
     return 0;
   };
+}
+
+/** What Yjs told, when it turns the text before into the text after; otherwise the difference of the two. */
+function trueEffect(before: DeltaOps, told: DeltaOps, after: DeltaOps): DeltaOps {
+  const reached = new Delta(before).compose(new Delta(told)).ops as DeltaOps;
+  return difference(reached, after).length === 0 ? told : difference(before, after);
 }
 
 function composeAll(effects: readonly DeltaOps[]): DeltaOps {
