@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import { systemClock } from '../../base/clock.ts';
 import type { DeltaOps } from './delta.ts';
 import { fromHtml } from './html-read.ts';
 import { toHtml } from './html-write.ts';
@@ -249,11 +250,11 @@ describe('HTML import, hostile', () => {
       '<a x y z ',
     ];
     for (const unit of [...units, ...tails]) {
-      const started = Bun.nanoseconds();
-      fromHtml(`${'<div><b>'.repeat(120)}${unit.repeat(Math.ceil(400_000 / unit.length))}`);
-      expect(Bun.nanoseconds() - started).toBeLessThan(3e9);
+      const started = systemClock.monotonic();
+      fromHtml(`${'<div><b>'.repeat(120)}${unit.repeat(Math.ceil(100_000 / unit.length))}`);
+      expect(systemClock.monotonic() - started).toBeLessThan(2_000);
     }
     const attributes = Array.from({ length: 60_000 }, (_, i) => `a${i}=1`).join(' ');
     expect(text(`<a ${attributes} href="/x">y</a>`)).toBe('y\n');
-  });
+  }, 30_000);
 });

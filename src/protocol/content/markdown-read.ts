@@ -23,7 +23,8 @@ import { asLanguage, type ListType, PARAGRAPH, writeBlock } from './styles.ts';
 import { storable, unifyLineEnds } from './text.ts';
 import { safeUrl } from './urls.ts';
 
-const blocks = makeParser(CONTENT_LIMITS.markdown_depth_max + 2);
+/** A list goes two levels deeper at once; {@link tooDeep} has to be asked before the parser gives up. */
+const blocks = makeParser(CONTENT_LIMITS.markdown_depth_max + 3);
 const inlines = makeParser(CONTENT_LIMITS.markdown_brackets_max);
 
 const BR = /<br[ \t]{0,8}\/?>/iy;

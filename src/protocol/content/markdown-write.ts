@@ -5,8 +5,8 @@
  * on the way back. What Markdown has no form for (colours, sizes, alignment, underline…) is left out; its text stays. A
  * video becomes a link.
  *
- * It is written here because the existing converters were judged unfit: quill-delta-to-markdown escapes next to
- * nothing, so that text turns into markup, and has had no release in years.
+ * It is written here because quill-delta-to-markdown, which exists for this, was judged unfit: it escapes nothing, so that
+ * text turns into markup and `javascript:` into links.
  */
 import type { DeltaOps } from './delta.ts';
 import { eachLine, type Line, lineText, type Run } from './lines.ts';

@@ -6,7 +6,7 @@ import type { Attributes, DeltaOp, DeltaOps, Embed, JsonValue } from './delta.ts
 import { CONTENT_LIMITS } from './limits.ts';
 
 /** The embeds that stand on a line of their own: they need no line break around them, as in Quill. */
-export const BLOCK_EMBEDS: ReadonlySet<string> = new Set(['divider', 'video']);
+const BLOCK_EMBEDS: ReadonlySet<string> = new Set(['divider', 'video']);
 
 const PARTS_MAX = 4096;
 
@@ -39,7 +39,7 @@ export class DocumentBuilder {
 
   embed(embed: Embed, attributes?: Attributes): void {
     this.#flush();
-    this.#push(isEmpty(attributes) ? { insert: embed } : { insert: embed, attributes: { ...attributes } });
+    this.#push(isFormatted(attributes) ? { insert: embed, attributes: { ...attributes } } : { insert: embed });
     this.#ends_in_block = Object.keys(embed).some((name) => BLOCK_EMBEDS.has(name));
   }
 
@@ -64,7 +64,9 @@ export class DocumentBuilder {
     this.#join();
     if (this.#text === '') return;
     const attributes = this.#attributes;
-    this.#push(isEmpty(attributes) ? { insert: this.#text } : { insert: this.#text, attributes: { ...attributes } });
+    this.#push(
+      isFormatted(attributes) ? { insert: this.#text, attributes: { ...attributes } } : { insert: this.#text },
+    );
     this.#text = '';
   }
 
@@ -74,15 +76,14 @@ export class DocumentBuilder {
   }
 }
 
-function isEmpty(attributes: Attributes | undefined): attributes is undefined {
-  if (attributes !== undefined) for (const _ in attributes) return false;
-  return true;
+function isFormatted(attributes: Attributes | undefined): attributes is Attributes {
+  if (attributes !== undefined) for (const _ in attributes) return true;
+  return false;
 }
 
 function sameAttributes(a: Attributes | undefined, b: Attributes | undefined): boolean {
   if (a === b) return true;
-  if (isEmpty(a)) return isEmpty(b);
-  if (isEmpty(b)) return false;
+  if (!isFormatted(a) || !isFormatted(b)) return isFormatted(a) === isFormatted(b);
   let count = 0;
   for (const name in a) {
     if (!Object.hasOwn(b, name) || !sameValue(a[name], b[name])) return false;
