@@ -141,3 +141,66 @@ function lengthAfter(edit: Delta): number {
   }
   return length;
 }
+
+/**
+ * The change that turns one document into another. quill-delta compares code units and would match the halves of two
+ * different emoji; so every distinct surrogate pair is first replaced by one code unit that neither text uses.
+ */
+export function difference(from: Delta, to: Delta): Delta {
+  const texts = [from, to].map(({ ops }) =>
+    ops.map(({ insert }) => (typeof insert === 'string' ? insert : '')).join(''),
+  );
+  const pairs = new Set(texts.join(' ').match(PAIRS));
+  if (pairs.size === 0) return from.diff(to);
+  const stand_ins = unusedUnits(texts.join(''), pairs.size);
+  if (stand_ins === null) return from.diff(to);
+  const stand_in_of = new Map([...pairs].map((pair, i) => [pair, stand_ins[i] ?? '']));
+  const pair_of = new Map([...stand_in_of].map(([pair, unit]) => [unit, pair]));
+  const small = [from, to].map((document) =>
+    mapText(document, (text) => text.replace(PAIRS, (pair) => stand_in_of.get(pair) ?? '')),
+  );
+  const [small_from, small_to] = small as [Delta, Delta];
+  const widths = flatUnits(small_from).map((unit) => pair_of.get(unit)?.length ?? 1);
+  return widened(small_from.diff(small_to), widths, (text) =>
+    Array.from(text, (unit) => pair_of.get(unit) ?? unit).join(''),
+  );
+}
+
+const PAIRS = /[\ud800-\udbff][\udc00-\udfff]/g;
+
+/** As many code units as asked for that the text does not hold, none of them a surrogate; null when there are not enough. */
+function unusedUnits(text: string, count: number): string[] | null {
+  const used = new Set(text);
+  const unused: string[] = [];
+  for (let unit = 0xf8ff; unit > 0 && unused.length < count; unit -= 1) {
+    const character = String.fromCharCode(unit);
+    if (!isHigh(unit) && !isLow(unit) && !used.has(character)) unused.push(character);
+  }
+  return unused.length === count ? unused : null;
+}
+
+function mapText(document: Delta, map: (text: string) => string): Delta {
+  return new Delta(document.ops.map((op) => (typeof op.insert === 'string' ? { ...op, insert: map(op.insert) } : op)));
+}
+
+/** Every code unit of a document; an embed is one. */
+function flatUnits(document: Delta): string[] {
+  return document.ops.flatMap(({ insert }) => (typeof insert === 'string' ? insert.split('') : ['']));
+}
+
+/** A change of the text with stand-ins as a change of the text itself; `widths` of the units that it retains or deletes. */
+function widened(change: Delta, widths: readonly number[], text: (small: string) => string): Delta {
+  const wide = new Delta();
+  let at = 0;
+  for (const op of change.ops) {
+    const step = op.delete ?? op.retain;
+    if (typeof step !== 'number') {
+      wide.push(typeof op.insert === 'string' ? { ...op, insert: text(op.insert) } : op);
+      continue;
+    }
+    const length = widths.slice(at, at + step).reduce((sum, width) => sum + width, 0);
+    at += step;
+    wide.push(op.delete === undefined ? { ...op, retain: length } : { delete: length });
+  }
+  return wide;
+}

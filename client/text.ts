@@ -20,7 +20,7 @@
  * content that the server sent, and all own edits are carried over the difference.
  */
 import Delta, { type Op } from 'quill-delta';
-import { carry, checkedEdit, cutEdit, documentOf, isNothing } from './delta.ts';
+import { carry, checkedEdit, cutEdit, difference, documentOf, isNothing } from './delta.ts';
 
 /** An own edit that the server confirmed and did not ack yet. */
 interface Landed {
@@ -152,7 +152,7 @@ export class SharedText {
     if (rev > this.#durable_rev)
       this.#landed.push({ seq: this.#last_seq, rev, delta, undo: delta.invert(before), after: NOTHING });
     if (JSON.stringify(expected.ops) === JSON.stringify(delta.ops)) return NOTHING;
-    return this.#carryOwn(before.compose(expected).diff(this.#confirmed));
+    return this.#carryOwn(difference(before.compose(expected), this.#confirmed));
   }
 
   /** Everything up to `rev` is on disk, under `epoch`. */
@@ -208,10 +208,10 @@ export class SharedText {
       kept.push({ seq, rev, delta, undo: delta.invert(base), after: NOTHING });
       base = base.compose(delta);
     }
-    const difference = base.diff(target);
+    const others = difference(base, target);
     const last = kept.at(-1);
-    if (last !== undefined) last.after = last.after.compose(since).compose(difference);
-    const { change, edits } = carry(difference, [...own, this.#buffer]);
+    if (last !== undefined) last.after = last.after.compose(since).compose(others);
+    const { change, edits } = carry(others, [...own, this.#buffer]);
     this.#buffer = edits.pop() ?? NOTHING;
     this.#pending = edits;
     this.#landed = kept;

@@ -1,0 +1,328 @@
+/**
+ * Those who edit the document in the fuzz: Concord's own JSON client, the stock Yjs provider, and a program that sends
+ * edits over REST. Each tells what it does, and each is asked for its view of the text at the end.
+ */
+import type { Op } from 'quill-delta';
+import Delta from 'quill-delta';
+import { WebsocketProvider } from 'y-websocket';
+import * as Y from 'yjs';
+import { ConcordClient } from '../../client/client.ts';
+import { platform } from '../../client/environment.ts';
+import { TEXT_ROOT } from '../../src/protocol/snapshot.ts';
+import type { TestServer, TestUser } from '../support/server.ts';
+import { type Dice, deletedBy, flatText, newText, randomDelta } from './edits.ts';
+import { Line } from './line.ts';
+
+/** Where one actor stands. */
+export interface Stage {
+  readonly server: TestServer;
+  readonly doc_id: string;
+  readonly user: TestUser;
+  readonly name: string;
+  /** The same in every run of a seed. */
+  readonly client_id: string;
+  /** The actor's own, so that what it does next does not depend on how long others took. */
+  readonly dice: Dice;
+  readonly ledger: Ledger;
+  note(what: string, detail?: unknown): void;
+}
+
+/** What must be found in the document at the end, and what may be. */
+export class Ledger {
+  /** Characters that were typed once, each by one edit. */
+  readonly typed = new Set<string>();
+  /** Those that somebody deleted, or that an unanswered request may have written or not. */
+  readonly doubtful = new Set<string>();
+  readonly refused: string[] = [];
+  #next = 0xe000;
+
+  /** A character that nobody else types; null every other time, for an edit without one. */
+  marker(dice: Dice): string | null {
+    return dice.once(2) ? String.fromCharCode(this.#next++) : null;
+  }
+
+  /** An edit was made to a document with this flat text. */
+  edited(edit: Delta, text: string): void {
+    for (const { insert } of edit.ops) if (typeof insert === 'string' && isMarker(insert)) this.typed.add(insert);
+    for (const gone of deletedBy(edit, text)) this.doubtful.add(gone);
+  }
+}
+
+/** Whether a character is one that {@link Ledger.marker} gave out. */
+export function isMarker(text: string): boolean {
+  return /^[\ue000-\uf8ff]$/.test(text);
+}
+
+/** A reconnect is not waited for longer than this; a line that is only slow keeps its real patience. */
+const BACKOFF_MS_MAX = 15_000;
+const HURRY = 100;
+
+/** Somebody with Concord's own client. */
+export class JsonActor {
+  readonly line = new Line();
+  readonly client: ConcordClient;
+  /** What an editor that follows the client's changes shows. */
+  shown = new Delta();
+
+  constructor(readonly stage: Stage) {
+    const { server, doc_id, dice, client_id, user, ledger } = stage;
+    this.client = new ConcordClient({
+      url: server.url,
+      doc_id,
+      client_id,
+      token: () => user.token,
+      environment: {
+        ...platform,
+        random: () => dice.random.float(),
+        openSocket: (url) => this.line.openSocket(url),
+        after: (delay_ms, callback) =>
+          platform.after(delay_ms < BACKOFF_MS_MAX ? delay_ms / HURRY : delay_ms, callback),
+      },
+    });
+    this.client.on('change', ({ delta, author }) => {
+      this.shown = this.shown.compose(delta);
+      stage.note(author === null ? 'content' : 'heard', delta.ops);
+    });
+    this.client.on('refused', ({ code, message, delta }) => {
+      ledger.refused.push(`${stage.name}: ${code} ${message} ${JSON.stringify(delta.ops)}`);
+      stage.note(`REFUSED ${code} ${message}`, delta.ops);
+    });
+    this.client.on('connection', (state) => stage.note(`line ${state.kind}`));
+    this.client.connect();
+  }
+
+  get content(): Delta {
+    return this.client.content;
+  }
+
+  edit(): void {
+    const { stage, client } = this;
+    const text = flatText(client.content.ops);
+    const edit = randomDelta(stage.dice, text, stage.ledger.marker(stage.dice));
+    stage.note('types', edit.ops);
+    stage.ledger.edited(edit, text);
+    this.shown = this.shown.compose(edit);
+    client.apply(edit);
+  }
+
+  disturb(): void {
+    const { stage, line } = this;
+    if (line.held) {
+      stage.note('released');
+      line.release();
+    } else if (stage.dice.once(3)) {
+      stage.note('cut');
+      line.cut();
+    } else {
+      stage.note('held');
+      line.hold();
+    }
+  }
+
+  calm(): void {
+    this.line.release();
+    this.client.connect();
+  }
+
+  end(): void {
+    this.client.close();
+  }
+}
+
+/** Somebody with the stock provider. */
+export class YjsActor {
+  readonly line = new Line();
+  readonly doc = new Y.Doc();
+  readonly provider: WebsocketProvider;
+
+  constructor(readonly stage: Stage) {
+    const { user, client_id } = stage;
+    // The same in every run of a seed: ties between concurrent inserts are settled by it.
+    this.doc.clientID = stage.dice.random.uint32();
+    this.provider = new WebsocketProvider(`${stage.server.ws_url}/v1/yjs`, stage.doc_id, this.doc, {
+      disableBc: true,
+      maxBackoffTime: 5,
+      params: { token: user.token, client_id },
+      WebSocketPolyfill: this.line.WebSocket,
+    });
+    this.text.observe(({ delta, transaction }) => {
+      if (!transaction.local) stage.note('heard', delta);
+    });
+    this.provider.on('status', ({ status }) => stage.note(`line ${status}`));
+  }
+
+  get text(): Y.Text {
+    return this.doc.getText(TEXT_ROOT);
+  }
+
+  get content(): Delta {
+    return new Delta(this.text.toDelta() as Op[]);
+  }
+
+  edit(): void {
+    const { dice } = this.stage;
+    if (dice.once(6)) return this.#otherRoots();
+    const flat = flatText(this.text.toDelta() as Op[]);
+    const edit = randomDelta(dice, flat, this.stage.ledger.marker(dice));
+    const inherits = dice.once(3);
+    this.stage.note(inherits ? 'types with inherited format' : 'types', edit.ops);
+    this.stage.ledger.edited(edit, flat);
+    if (inherits) this.doc.transact(() => this.#write(edit));
+    else this.text.applyDelta(edit.ops, { sanitize: false });
+  }
+
+  disturb(): void {
+    const { stage, line, provider } = this;
+    if (!provider.shouldConnect) {
+      stage.note('connects');
+      provider.connect();
+    } else if (line.held) {
+      stage.note('released');
+      line.release();
+    } else if (stage.dice.once(4)) {
+      stage.note('disconnects');
+      provider.disconnect();
+    } else if (stage.dice.once(3)) {
+      stage.note('cut');
+      line.cut();
+    } else {
+      stage.note('held');
+      line.hold();
+    }
+  }
+
+  calm(): void {
+    this.line.release();
+    this.provider.connect();
+  }
+
+  end(): void {
+    this.provider.awareness.destroy();
+    this.provider.destroy();
+    this.doc.destroy();
+  }
+
+  /** As an editor binding writes: text takes the format of where it lands unless it says otherwise. */
+  #write(edit: Delta): void {
+    let index = 0;
+    for (const { insert, delete: gone, retain, attributes } of edit.ops) {
+      if (typeof insert === 'string') {
+        this.text.insert(index, insert, attributes);
+        index += insert.length;
+      } else if (insert !== undefined) {
+        this.text.insertEmbed(index, insert, attributes);
+        index += 1;
+      } else if (gone !== undefined) this.text.delete(index, gone);
+      else if (typeof retain === 'number') {
+        if (attributes !== undefined) this.text.format(index, retain, attributes);
+        index += retain;
+      }
+    }
+  }
+
+  #otherRoots(): void {
+    const { dice } = this.stage;
+    const map = this.doc.getMap('meta');
+    const list = this.doc.getArray('list');
+    const key = dice.pick(['a', 'b', 'c']);
+    const kind = dice.below(4);
+    this.stage.note(`other root ${kind} ${key}`);
+    if (kind === 0) map.set(key, newText(dice, null));
+    else if (kind === 1) map.delete(key);
+    else if (kind === 2) list.insert(dice.below(list.length + 1), [newText(dice, null)]);
+    else if (list.length > 0) list.delete(dice.below(list.length), 1);
+  }
+}
+
+/** A numbered edit over REST. */
+export interface RestEdit {
+  readonly body: {
+    readonly changes: { readonly delta: Op[]; readonly base_rev?: number };
+    readonly client_id?: string;
+    readonly seq?: number;
+  };
+  rev: number | null;
+}
+
+/** A program. It numbers some of its edits, sends those again at random, and works on text that it read some time ago. */
+export class RestActor {
+  /** Numbered edits that were taken, to be looked for in the journal. */
+  readonly taken: RestEdit[] = [];
+  #read: { rev: number; text: string } = { rev: 0, text: '' };
+  /** One numbered edit at a time, in order; whatever else is under way is waited for at the end. */
+  #chain: Promise<void> = Promise.resolve();
+  readonly #loose: Promise<void>[] = [];
+
+  constructor(readonly stage: Stage) {}
+
+  act(): void {
+    const { dice } = this.stage;
+    const kind = dice.below(6);
+    if (kind === 0) this.#loose.push(this.#readNow());
+    else if (kind === 1) this.#loose.push(this.#atHead());
+    else if (kind === 2 && this.taken.length > 0) this.#loose.push(this.#again(dice.below(this.taken.length)));
+    else this.#chain = this.#chain.then(() => this.#numbered());
+  }
+
+  /** Resolves when nothing is under way. */
+  async calm(): Promise<void> {
+    await this.#chain;
+    await Promise.all(this.#loose);
+  }
+
+  async #readNow(): Promise<void> {
+    const { server, doc_id } = this.stage;
+    const { body } = await server.call('GET', `/v1/documents/${doc_id}/content`, this.stage.user.token);
+    if (body.success) this.#read = { rev: body.data.rev, text: flatText(body.data.value as Op[]) };
+  }
+
+  /** An edit that names no base: it may only touch what is surely there, so it goes to the start. */
+  async #atHead(): Promise<void> {
+    const { dice, ledger } = this.stage;
+    const text = newText(dice, ledger.marker(dice));
+    const delta = new Delta().insert(text, dice.once(3) ? { italic: true } : undefined);
+    const edit: RestEdit = { body: { changes: { delta: delta.ops } }, rev: null };
+    if ((await this.#post(edit)) === 503) ledger.doubtful.add(text);
+    ledger.edited(delta, '');
+  }
+
+  async #numbered(): Promise<void> {
+    const { dice, ledger } = this.stage;
+    if (dice.once(2)) await this.#readNow();
+    const { rev, text } = this.#read;
+    const delta = randomDelta(dice, text, ledger.marker(dice));
+    const { client_id } = this.stage;
+    const body = { changes: { delta: delta.ops, base_rev: rev }, client_id, seq: this.taken.length + 1 };
+    const edit: RestEdit = { body, rev: null };
+    // Twice at once, now and then, as a caller that lost patience would.
+    const answers = await Promise.all(dice.once(4) ? [this.#post(edit), this.#post(edit)] : [this.#post(edit)]);
+    while (answers.at(-1) === 503) answers.push(await this.#post(edit));
+    // What was refused (its base was lost with an owner) used up no seq.
+    if (edit.rev === null) return;
+    this.taken.push(edit);
+    ledger.edited(delta, text);
+  }
+
+  async #again(index: number): Promise<void> {
+    const edit = this.taken[index];
+    if (edit !== undefined) await this.#post(edit);
+  }
+
+  /** Sends an edit; returns the status, and notes the revision, which must be the same whenever it is sent. */
+  async #post(edit: RestEdit): Promise<number> {
+    const { stage } = this;
+    stage.note('posts', edit.body);
+    const path = `/v1/documents/${stage.doc_id}/edits`;
+    const { status, body } = await stage.server.call('POST', path, stage.user.token, edit.body);
+    stage.note(`was answered ${status} ${JSON.stringify(body.data ?? body.error)}`);
+    if (!body.success) {
+      if (status !== 503 && status !== 409) stage.ledger.refused.push(`rest: ${JSON.stringify(body.error)}`);
+      return status;
+    }
+    const { rev } = body.data;
+    if (edit.rev !== null && edit.rev !== rev)
+      throw new Error(`REST edit ${edit.body.seq} became rev ${edit.rev}, and rev ${rev} when it was sent again`);
+    edit.rev = rev;
+    return status;
+  }
+}

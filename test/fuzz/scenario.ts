@@ -1,0 +1,212 @@
+/**
+ * One seed: a document, those who edit it, what they do, and what must be true when they are done.
+ *
+ * What each actor does is drawn from the seed; how their doings interleave on the server is left to real sockets and
+ * real storage, as that is what is tested. So a seed that failed once may need a few more runs to fail again, and the log
+ * of the failure holds everything that happened in it.
+ */
+import { seededRandom } from '../../src/base/random.ts';
+import type { TestServer, TestUser } from '../support/server.ts';
+import { JsonActor, Ledger, RestActor, type Stage, YjsActor } from './actors.ts';
+import { checkEnd, type Ended, settle } from './checks.ts';
+import { Dice } from './edits.ts';
+
+/** What is done to the server while they edit. */
+export type Trouble =
+  | 'none'
+  /** The document's owner loses it, with everything that it had not written. */
+  | 'owner_lost'
+  /** The server stops in order and starts again; see {@link Scenario.pause}. */
+  | 'restart';
+
+/** Those who are signed in, made once per server. */
+export interface Cast {
+  readonly owner: TestUser;
+  readonly editor: TestUser;
+  readonly viewer: TestUser;
+}
+
+/** A seed that failed; the message is the whole report. */
+export class SeedFailed extends Error {
+  override readonly name = 'SeedFailed';
+}
+
+const OPERATIONS_MIN = 30;
+const OPERATIONS_MAX = 80;
+
+type Editor = JsonActor | YjsActor;
+
+/** See the head of this file. */
+export class Scenario {
+  readonly #seed: number;
+  readonly #server: TestServer;
+  readonly #dice: Dice;
+  readonly #log: string[] = [];
+  readonly #ledger = new Ledger();
+  readonly #json: JsonActor[] = [];
+  readonly #yjs: YjsActor[] = [];
+  readonly #trouble: Trouble;
+  readonly #began = performance.now();
+  #viewer: Editor | null = null;
+  #rest: RestActor | null = null;
+  #doc_id = '';
+  #releaseJournal: (() => Promise<void>) | null = null;
+
+  constructor(seed: number, server: TestServer, trouble: Trouble) {
+    this.#seed = seed;
+    this.#server = server;
+    this.#trouble = trouble;
+    this.#dice = new Dice(seededRandom(seed));
+  }
+
+  /** What happened, line by line. */
+  get log(): readonly string[] {
+    return this.#log;
+  }
+
+  /** Plays the seed; `halfway` is awaited in the middle. Throws {@link SeedFailed}. */
+  async play(cast: Cast, halfway: () => Promise<void> = async () => {}): Promise<void> {
+    try {
+      await this.#open(cast);
+      const operations = OPERATIONS_MIN + this.#dice.below(OPERATIONS_MAX - OPERATIONS_MIN + 1);
+      for (let step = 0; step < operations; step += 1) {
+        if (step === operations >> 1) await halfway();
+        await this.#step();
+      }
+      await this.#close();
+      const ended = this.#ended();
+      await settle(ended);
+      await checkEnd(ended);
+    } catch (error) {
+      throw new SeedFailed(await this.#report(error), { cause: error });
+    } finally {
+      for (const actor of this.#editors()) actor.end();
+    }
+  }
+
+  async #open({ owner, editor, viewer }: Cast): Promise<void> {
+    const server = this.#server;
+    this.#doc_id = await server.createDocument(owner, this.#dice.once(2) ? 'Once upon a time 😀\n' : undefined);
+    await server.share(owner, this.#doc_id, editor, 'editor');
+    await server.share(owner, this.#doc_id, viewer, 'viewer');
+    const stage = (name: string, user: TestUser): Stage => this.#stage(name, user);
+    // Who comes first is drawn: a document that only Yjs clients have open computes no deltas.
+    const arrivals: (() => void)[] = [
+      () => this.#json.push(new JsonActor(stage('json-1', owner))),
+      () => this.#json.push(new JsonActor(stage('json-2', editor))),
+      () => this.#yjs.push(new YjsActor(stage('yjs-1', owner))),
+      () => this.#yjs.push(new YjsActor(stage('yjs-2', editor))),
+      () => {
+        const watching = stage('viewer', viewer);
+        this.#viewer = this.#dice.once(2) ? new JsonActor(watching) : new YjsActor(watching);
+      },
+    ];
+    const first = this.#dice.below(arrivals.length);
+    for (const arrive of [...arrivals.slice(first), ...arrivals.slice(0, first)]) {
+      arrive();
+      await this.#breathe();
+    }
+    this.#rest = new RestActor(stage('rest', editor));
+  }
+
+  #stage(name: string, user: TestUser): Stage {
+    const random = seededRandom(this.#dice.random.uint32());
+    return {
+      server: this.#server,
+      doc_id: this.#doc_id,
+      user,
+      name,
+      client_id: random.id(),
+      dice: new Dice(random),
+      ledger: this.#ledger,
+      note: (what, detail) => this.#note(name, what, detail),
+    };
+  }
+
+  async #step(): Promise<void> {
+    const dice = this.#dice;
+    const what = dice.below(40);
+    const [first, ...others] = [...this.#json, ...this.#yjs];
+    if (first === undefined) return;
+    const editor = dice.pick<Editor>([first, ...others]);
+    if (what < 26) editor.edit();
+    else if (what < 33) editor.disturb();
+    else if (what === 33) this.#viewer?.disturb();
+    else if (what < 38) this.#rest?.act();
+    else if (this.#trouble === 'owner_lost') await this.#loseOwner();
+    await this.#breathe();
+  }
+
+  /** Lets the event loop turn a few times, or not at all, so that some edits share a turn of the server's. */
+  async #breathe(): Promise<void> {
+    for (let turns = this.#dice.below(4); turns > 0; turns -= 1) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** First keeps the journal from being written, and the next time takes the document from its owner. */
+  async #loseOwner(): Promise<void> {
+    if (this.#releaseJournal === null) {
+      this.#note('storage', 'is held up');
+      this.#releaseJournal = await this.#server.holdJournal(this.#doc_id);
+      return;
+    }
+    this.#note('owner', 'loses the document');
+    await this.#letGo();
+  }
+
+  async #letGo(): Promise<void> {
+    const release = this.#releaseJournal;
+    this.#releaseJournal = null;
+    await release?.();
+  }
+
+  async #close(): Promise<void> {
+    await this.#letGo();
+    this.#note('all', 'come to rest');
+    for (const actor of this.#editors()) actor.calm();
+    await this.#rest?.calm();
+  }
+
+  #editors(): Editor[] {
+    return [...this.#json, ...this.#yjs, ...(this.#viewer === null ? [] : [this.#viewer])];
+  }
+
+  #ended(): Ended {
+    const editors = this.#editors();
+    return {
+      server: this.#server,
+      doc_id: this.#doc_id,
+      json: editors.filter((actor) => actor instanceof JsonActor),
+      yjs: editors.filter((actor) => actor instanceof YjsActor),
+      rest: this.#rest?.taken ?? [],
+      ledger: this.#ledger,
+    };
+  }
+
+  #note(who: string, what: string, detail?: unknown): void {
+    const at = (performance.now() - this.#began).toFixed(1).padStart(7);
+    this.#log.push(`${at} ${who.padEnd(8)} ${what}${detail === undefined ? '' : ` ${JSON.stringify(detail)}`}`);
+  }
+
+  async #report(error: unknown): Promise<string> {
+    const names = new Map(
+      [...this.#editors(), this.#rest].flatMap((actor) =>
+        actor === null ? [] : [[actor.stage.client_id, actor.stage.name]],
+      ),
+    );
+    const rows = await this.#server.sql<
+      { rev: number; epoch: number; client_id: string; seq: number | null; delta: string }[]
+    >`
+      SELECT rev, epoch, client_id, seq, delta FROM document_updates WHERE doc_id = ${this.#doc_id || null} ORDER BY rev`;
+    return [
+      `seed ${this.#seed} failed: ${error instanceof Error ? error.message : error}`,
+      `replay it with: bun test/fuzz/convergence.ts --seed=${this.#seed} --trouble=${this.#trouble} --verbose`,
+      'what happened (milliseconds, who, what):',
+      ...this.#log,
+      'the journal (rev, epoch, who, seq, delta):',
+      ...rows.map(
+        (row) => `${row.rev} ${row.epoch} ${names.get(row.client_id) ?? row.client_id} ${row.seq ?? '-'} ${row.delta}`,
+      ),
+      ...(error instanceof Error && error.stack !== undefined ? [error.stack] : []),
+    ].join('\n');
+  }
+}
