@@ -196,7 +196,7 @@ describe('Markdown import, large and deep', () => {
     expect(bold(most + 1)).toBeUndefined();
     for (const unit of ['\\*', '*a* ', '&lt;', '😀', 'a\\\\', '<\n']) {
       const plain = unit.repeat(Math.ceil((most * 2.2) / unit.length));
-      for (const shift of ['', 'x', 'xy', 'xyz']) {
+      for (const shift of ['', 'x']) {
         const doc = [{ insert: `${shift}${plain.replaceAll('\n', '')}\n` }];
         expect(fromMarkdown(toMarkdown(doc))).toEqual(doc);
       }
