@@ -71,6 +71,11 @@ export class JsonClient {
     this.#client_id = parts.random.id();
   }
 
+  /** The document that it edits. */
+  get doc_id(): string {
+    return this.parts.doc_id;
+  }
+
   /** The text as the client shows it. */
   get text(): string {
     return this.content.reduce((text, { insert }) => text + (typeof insert === 'string' ? insert : '\ufffc'), '');

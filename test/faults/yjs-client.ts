@@ -39,6 +39,11 @@ export class YjsClient {
     });
   }
 
+  /** The document that it edits. */
+  get doc_id(): string {
+    return this.parts.doc_id;
+  }
+
   /** The text as the client shows it. */
   get text(): string {
     return this.doc.getText('content').toString();
