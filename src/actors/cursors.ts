@@ -38,7 +38,7 @@ function absolute(doc: Y.Doc, text: Y.Text, json: unknown): number | null {
     const relative = Y.createRelativePositionFromJSON(json);
     if (relative.item === null && (relative.type !== null || relative.tname !== TEXT_ROOT)) return null;
     const position = Y.createAbsolutePositionFromRelativePosition(relative, doc, false);
-    return position?.type === text ? position.index : null;
+    return position?.type === text && Number.isInteger(position.index) ? position.index : null;
   } catch {
     return null; // whatever the editor sent, it is not a position of this document
   }

@@ -192,9 +192,7 @@ export class OpenDocument {
           queueMicrotask(() => this.#actor.send({ type: 'CRASHED', error }));
         }
       },
-      refuse: (entries) => {
-        for (const entry of entries) if (entry.kind === 'edit') entry.outcome.refused(unavailable(undefined, 1));
-      },
+      refuse: turnAway,
       service: (open) => {
         this.#in_service = open;
         if (open && this.#runtime !== null) this.#resolveReady(this.#runtime);
@@ -228,7 +226,7 @@ export class OpenDocument {
     this.#ledger?.close();
     const entries = this.#inbox;
     this.#inbox = [];
-    for (const entry of entries) if (entry.kind === 'edit') entry.outcome.refused(unavailable(undefined, 1));
+    turnAway(entries);
     runtime?.end(CLOSE.RESTART, 'the document moved; reconnect');
     if (how.kind === 'fenced')
       this.#parts.log.warn({ doc_id: this.doc_id }, 'another node owns the document now; its clients reconnect');
@@ -239,6 +237,15 @@ export class OpenDocument {
     }
     this.#rejectReady(endedError(how));
     this.#resolveEnded(how);
+  }
+}
+
+/** Answers what came too late to be served: whoever waits for something is told to come again. */
+function turnAway(entries: readonly Entry[]): void {
+  for (const entry of entries) {
+    if (entry.kind === 'edit') entry.outcome.refused(unavailable(undefined, 1));
+    if (entry.kind === 'join_json' || entry.kind === 'join_yjs')
+      entry.member.close(CLOSE.RESTART, 'the document moved; reconnect');
   }
 }
 

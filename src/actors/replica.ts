@@ -13,8 +13,9 @@ import * as Y from 'yjs';
 import { checkFits, type DeltaOps, docLength } from '../protocol/content/delta.ts';
 import { difference } from '../protocol/content/difference.ts';
 import { type EncodedState, snapshotOf, TEXT_ROOT } from '../protocol/snapshot.ts';
-import { holdsForeign, isForeign, textOps } from '../protocol/text-ops.ts';
+import { holdsForeign, isForeign, isPlainObject, textOps } from '../protocol/text-ops.ts';
 import { isServerClientId } from './server-ids.ts';
+import { codeUnits, writeDelta } from './text-access.ts';
 import { type DecodedUpdate, decodeUpdate, mergeAll, nestsTooDeep, splitsPair, updateAddsNothing } from './updates.ts';
 
 /** The encoding of an update that changes nothing. */
@@ -256,11 +257,11 @@ export class Replica {
     run();
     const update = mergeAll(this.#emitted);
     if (update === null) return null;
-    const told = want_delta ? composeAll(this.#effects) : null;
+    const told = want_delta && this.#effects.every(isPlainDelta) ? composeAll(this.#effects) : null;
     this.#extendTail(update);
     this.#noteText(verify ? null : told);
     if (this.#foreign || suspicious) this.#foreign = holdsForeign(this.#liveDoc().getText(TEXT_ROOT));
-    const delta = verify && told !== null ? trueEffect(before, told, this.ops()) : told;
+    const delta = verify ? trueEffect(before, told, this.ops()) : told;
     return { update, delta, amended: this.#emitted.length > 1 };
   }
 
@@ -341,55 +342,18 @@ function removeGhosts(doc: Y.Doc, client: number, from_clock: number): void {
   });
 }
 
-/** More formatted steps than this and one pass over the whole text is cheaper than finding each place. */
-const FOUND_STEPS_MAX = 2;
-
-/** Writes a checked delta into the text. */
-function writeDelta(text: Y.Text, delta: DeltaOps): void {
-  // Yjs keeps a cache of positions for plain insertions and deletions; whatever touches formatting walks from the start.
-  const walks = delta.filter((op) => op.attributes !== undefined || (op.insert !== undefined && text._hasFormatting));
-  if (walks.length > FOUND_STEPS_MAX) return text.applyDelta(delta, { sanitize: false });
-  let index = 0;
-  for (const op of delta) {
-    if (typeof op.insert === 'string') {
-      if (op.attributes === undefined && !text._hasFormatting) text.insert(index, op.insert);
-      else text.insert(index, op.insert, { ...op.attributes });
-      index += op.insert.length;
-    } else if (op.insert !== undefined) {
-      text.insertEmbed(index, op.insert, { ...op.attributes });
-      index += 1;
-    } else if (op.delete !== undefined) {
-      text.delete(index, op.delete);
-    } else if (op.retain !== undefined) {
-      if (op.attributes !== undefined) text.format(index, op.retain, { ...op.attributes });
-      index += op.retain;
-    }
-  }
-}
-
-/** Reads single code units of the text; each call walks on from the last when it can. */
-function codeUnits(ops: DeltaOps): (index: number) => number {
-  let at = 0;
-  let start = 0;
-  return (index) => {
-    if (index < start) {
-      at = 0;
-      start = 0;
-    }
-    for (let op = ops[at]; op !== undefined; op = ops[at]) {
-      const length = typeof op.insert === 'string' ? op.insert.length : 1;
-      if (index < start + length) return typeof op.insert === 'string' ? op.insert.charCodeAt(index - start) : 0;
-      start += length;
-      at += 1;
-    }
-    return 0;
-  };
-}
-
 /** What Yjs told, when it turns the text before into the text after; otherwise the difference of the two. */
-function trueEffect(before: DeltaOps, told: DeltaOps, after: DeltaOps): DeltaOps {
-  const reached = new Delta(before).compose(new Delta(told)).ops as DeltaOps;
-  return difference(reached, after).length === 0 ? told : difference(before, after);
+function trueEffect(before: DeltaOps, told: DeltaOps | null, after: DeltaOps): DeltaOps {
+  if (told !== null) {
+    const reached = new Delta(before).compose(new Delta(told)).ops as DeltaOps;
+    if (difference(reached, after).length === 0) return told;
+  }
+  return difference(before, after);
+}
+
+/** Whether all that an event delta inserts is text or an embed object; a shared type cannot even be copied. */
+function isPlainDelta(ops: DeltaOps): boolean {
+  return ops.every(({ insert }) => insert === undefined || typeof insert === 'string' || isPlainObject(insert));
 }
 
 function composeAll(effects: readonly DeltaOps[]): DeltaOps {

@@ -32,6 +32,8 @@ export const LIMITS = {
   awareness_clients_per_frame_max: 10_000,
   /** Unsent bytes of one socket; beyond it the reader is too slow and is closed with 1013. */
   socket_backlog_bytes_max: 16 * 1024 * 1024,
+  /** Unsent bytes at which the line is cut without a word, should they gather faster than they are looked at. */
+  socket_backlog_bytes_hard_max: 64 * 1024 * 1024,
   /** Frames kept while a socket's token, role and document are being looked up. */
   queued_frames_before_open_max: 64,
   queued_bytes_before_open_max: 1024 * 1024,

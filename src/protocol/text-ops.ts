@@ -66,7 +66,8 @@ function walk(text: Y.Text): DeltaOps {
   return ops;
 }
 
-function isPlainObject(value: unknown): boolean {
+/** Whether a value is an object as JSON makes them. */
+export function isPlainObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 

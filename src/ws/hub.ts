@@ -9,8 +9,10 @@ import type { Caller } from '../domain/tokens.ts';
 import { CLOSE, type CloseCode } from '../protocol/close.ts';
 import { TIMES } from '../protocol/limits.ts';
 
-/** How often tokens are looked at. */
-const EXPIRY_SWEEP_MS = 1_000;
+/** How often tokens and backlogs are looked at. */
+const SWEEP_MS = 1_000;
+/** How long an ended session is remembered for sockets whose token was being looked up at that moment. */
+const ENDED_KEPT_MS = 30_000;
 
 /** A socket, as the hub sees it. */
 export interface WatchedSocket {
@@ -19,6 +21,7 @@ export interface WatchedSocket {
   readonly caller: Caller | null;
   rightsChanged(): void;
   keepAlive(): void;
+  checkBacklog(): void;
   close(code: CloseCode, reason: string): void;
 }
 
@@ -27,6 +30,8 @@ export class SocketHub {
   readonly #all = new Set<WatchedSocket>();
   readonly #by_login = new Map<string, Set<WatchedSocket>>();
   readonly #by_document = new Map<string, Set<WatchedSocket>>();
+  /** Sessions that ended a moment ago, and when. */
+  readonly #ended = new Map<string, number>();
   readonly #timers: Timer[];
 
   constructor(
@@ -34,7 +39,7 @@ export class SocketHub {
     private readonly registry: Registry,
   ) {
     this.#timers = [
-      clock.every(EXPIRY_SWEEP_MS, () => this.#closeExpired()),
+      clock.every(SWEEP_MS, () => this.#sweep()),
       clock.every(TIMES.keep_alive_ms, () => {
         for (const session of this.#all) session.keepAlive();
       }),
@@ -63,7 +68,9 @@ export class SocketHub {
   moved(session: WatchedSocket, change: () => void): void {
     if (session.caller !== null) drop(this.#by_login, session.caller.session_id, session);
     change();
-    if (session.caller !== null && this.#all.has(session)) put(this.#by_login, session.caller.session_id, session);
+    if (session.caller === null || !this.#all.has(session)) return;
+    put(this.#by_login, session.caller.session_id, session);
+    if (this.#ended.has(session.caller.session_id)) session.close(CLOSE.UNAUTHENTICATED, 'signed out');
   }
 
   /** Acts on what changed. */
@@ -81,6 +88,7 @@ export class SocketHub {
         return;
       }
       case 'session_ended': {
+        this.#ended.set(signal.session_id, this.clock.now());
         for (const session of [...(this.#by_login.get(signal.session_id) ?? [])])
           session.close(CLOSE.UNAUTHENTICATED, 'signed out');
         return;
@@ -107,11 +115,15 @@ export class SocketHub {
     for (const timer of this.#timers) timer.cancel();
   }
 
-  #closeExpired(): void {
-    const now_s = this.clock.now() / 1000;
-    for (const session of [...this.#all])
-      if (session.caller !== null && session.caller.expires_at <= now_s)
+  #sweep(): void {
+    const now = this.clock.now();
+    for (const session of [...this.#all]) {
+      if (session.caller !== null && session.caller.expires_at <= now / 1000)
         session.close(CLOSE.UNAUTHENTICATED, 'the token has expired');
+      else session.checkBacklog();
+    }
+    for (const [session_id, ended_at] of this.#ended)
+      if (now - ended_at > ENDED_KEPT_MS) this.#ended.delete(session_id);
   }
 }
 

@@ -176,7 +176,10 @@ export class JsonSession extends Session {
       display_name: identity.display_name,
       client_id,
       role: identity.role,
-      subscribe: () => socket.subscribe(topics.json(doc_id)),
+      subscribe: () => {
+        socket.subscribe(topics.json(doc_id));
+        this.joined();
+      },
       send: (text) => {
         socket.sendText(text);
       },

@@ -3,6 +3,7 @@
  *
  *   opening   The token, the rights and the document are being looked up. Frames that arrive meanwhile are kept, few and
  *             small, since nobody is authenticated yet.
+ *   joining   The document has been asked; its greeting is the first thing that leaves. Frames still wait.
  *   open      A member of its document. Frames go straight to the wire.
  *   closed    Nothing is sent or taken any more.
  *
@@ -70,8 +71,15 @@ export interface Identity {
 
 type Frame = string | Uint8Array;
 
+/** Frames that came too early. */
+interface Early {
+  readonly frames: Frame[];
+  bytes: number;
+}
+
 type State =
-  | { readonly kind: 'opening'; readonly frames: Frame[]; bytes: number }
+  | { readonly kind: 'opening'; readonly early: Early }
+  | { readonly kind: 'joining'; readonly early: Early; readonly document: OpenDocument; readonly member: Member }
   | { readonly kind: 'open'; readonly document: OpenDocument; readonly member: Member }
   | { readonly kind: 'closed' };
 
@@ -81,7 +89,7 @@ export abstract class Session {
   protected readonly parts: DoorParts;
   protected readonly socket: ServerWebSocket<SocketData>;
   protected readonly hello: Hello;
-  #state: State = { kind: 'opening', frames: [], bytes: 0 };
+  #state: State = { kind: 'opening', early: { frames: [], bytes: 0 } };
   #caller: Caller | null = null;
   #rights_changed = false;
 
@@ -125,13 +133,14 @@ export abstract class Session {
     const state = this.#state;
     if (state.kind === 'open') return this.#guarded(() => this.take(frame, state.member));
     if (state.kind === 'closed') return;
-    state.bytes += frame.length;
+    const { early } = state;
+    early.bytes += frame.length;
     if (
-      state.frames.length >= LIMITS.queued_frames_before_open_max ||
-      state.bytes > LIMITS.queued_bytes_before_open_max
+      early.frames.length >= LIMITS.queued_frames_before_open_max ||
+      early.bytes > LIMITS.queued_bytes_before_open_max
     )
       return this.close(CLOSE.OVERLOADED, 'too much was sent before the connection was open');
-    state.frames.push(frame);
+    early.frames.push(frame);
   }
 
   /** The socket is gone. */
@@ -140,7 +149,13 @@ export abstract class Session {
     if (state.kind === 'closed') return;
     this.#state = { kind: 'closed' };
     this.#forget();
-    if (state.kind === 'open') state.document.push({ kind: 'leave', member: state.member });
+    if (state.kind !== 'opening') state.document.push({ kind: 'leave', member: state.member });
+  }
+
+  /** Closes a reader that is too slow: what waits to be sent to it has outgrown its bound. */
+  checkBacklog(): void {
+    if (this.socket.getBufferedAmount() > LIMITS.socket_backlog_bytes_max)
+      this.close(CLOSE.OVERLOADED, 'too slow a reader; back off and come again');
   }
 
   /** Closes from our side; the member leaves its document. */
@@ -210,15 +225,17 @@ export abstract class Session {
       }
       const entry = await this.join(identity, runtime);
       if (this.#rights_changed || this.#state.kind !== 'opening') continue;
-      if (document.push(entry)) return this.#enter(document, entry.member);
+      if (document.push(entry))
+        this.#state = { kind: 'joining', early: this.#state.early, document, member: entry.member };
     }
   }
 
-  #enter(document: OpenDocument, member: Member): void {
+  /** The document has greeted its new member: what came early is handled now, in order. */
+  protected joined(): void {
     const state = this.#state;
-    if (state.kind !== 'opening') return;
-    this.#state = { kind: 'open', document, member };
-    for (const frame of state.frames) this.receive(frame);
+    if (state.kind !== 'joining') return;
+    this.#state = { kind: 'open', document: state.document, member: state.member };
+    for (const frame of state.early.frames) this.receive(frame);
   }
 
   async #identify(caller: Caller): Promise<Identity> {

@@ -80,6 +80,7 @@ export class YjsSession extends Session {
       subscribe: () => {
         socket.subscribe(topics.yjs(doc_id));
         if (acks) socket.subscribe(topics.acks(doc_id));
+        this.joined();
       },
       send: (frame) => {
         socket.sendBinary(frame);
