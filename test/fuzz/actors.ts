@@ -9,7 +9,8 @@ import * as Y from 'yjs';
 import { ConcordClient } from '../../client/client.ts';
 import { platform } from '../../client/environment.ts';
 import { TEXT_ROOT } from '../../src/protocol/snapshot.ts';
-import type { TestServer, TestUser } from '../support/server.ts';
+import type { TestAnswer, TestServer, TestUser } from '../support/server.ts';
+import { until } from '../support/until.ts';
 import { type Dice, deletedBy, flatText, newText, randomDelta } from './edits.ts';
 import { Line } from './line.ts';
 
@@ -33,7 +34,8 @@ export class Ledger {
   readonly typed = new Set<string>();
   /** Those that somebody deleted, or that an unanswered request may have written or not. */
   readonly doubtful = new Set<string>();
-  readonly refused: string[] = [];
+  /** What went wrong on the way. */
+  readonly faults: string[] = [];
   #next = 0xe000;
 
   /** A character that nobody else types; null every other time, for an edit without one. */
@@ -82,9 +84,11 @@ export class JsonActor {
     this.client.on('change', ({ delta, author }) => {
       this.shown = this.shown.compose(delta);
       stage.note(author === null ? 'content' : 'heard', delta.ops);
+      if (author?.client_id === client_id)
+        ledger.faults.push(`${stage.name} and the server understood an edit differently: ${JSON.stringify(delta.ops)}`);
     });
     this.client.on('refused', ({ code, message, delta }) => {
-      ledger.refused.push(`${stage.name}: ${code} ${message} ${JSON.stringify(delta.ops)}`);
+      ledger.faults.push(`${stage.name} was refused an edit: ${code} ${message} ${JSON.stringify(delta.ops)}`);
       stage.note(`REFUSED ${code} ${message}`, delta.ops);
     });
     this.client.on('connection', (state) => stage.note(`line ${state.kind}`));
@@ -129,6 +133,9 @@ export class JsonActor {
   }
 }
 
+/** y-protocols' type of message for refusals. */
+const DENIED = 2;
+
 /** Somebody with the stock provider. */
 export class YjsActor {
   readonly line = new Line();
@@ -148,6 +155,8 @@ export class YjsActor {
     this.text.observe(({ delta, transaction }) => {
       if (!transaction.local) stage.note('heard', delta);
     });
+    // Its own handler prints. A viewer's Yjs tidies up formatting by itself and is told that it may not.
+    this.provider.messageHandlers[DENIED] = () => stage.note('denied');
     this.provider.on('status', ({ status }) => stage.note(`line ${status}`));
   }
 
@@ -271,9 +280,9 @@ export class RestActor {
   }
 
   async #readNow(): Promise<void> {
-    const { server, doc_id } = this.stage;
-    const { body } = await server.call('GET', `/v1/documents/${doc_id}/content`, this.stage.user.token);
-    if (body.success) this.#read = { rev: body.data.rev, text: flatText(body.data.value as Op[]) };
+    const answer = await this.#call('GET', `/v1/documents/${this.stage.doc_id}/content`);
+    if (answer?.body.success)
+      this.#read = { rev: answer.body.data.rev, text: flatText(answer.body.data.value as Op[]) };
   }
 
   /** An edit that names no base: it may only touch what is surely there, so it goes to the start. */
@@ -296,7 +305,8 @@ export class RestActor {
     const edit: RestEdit = { body, rev: null };
     // Twice at once, now and then, as a caller that lost patience would.
     const answers = await Promise.all(dice.once(4) ? [this.#post(edit), this.#post(edit)] : [this.#post(edit)]);
-    while (answers.at(-1) === 503) answers.push(await this.#post(edit));
+    if (answers.every((status) => status === 503))
+      await until('an edit over REST to be taken', async () => (await this.#post(edit)) !== 503);
     // What was refused (its base was lost with an owner) used up no seq.
     if (edit.rev === null) return;
     this.taken.push(edit);
@@ -313,10 +323,13 @@ export class RestActor {
     const { stage } = this;
     stage.note('posts', edit.body);
     const path = `/v1/documents/${stage.doc_id}/edits`;
-    const { status, body } = await stage.server.call('POST', path, stage.user.token, edit.body);
+    const answer = await this.#call('POST', path, edit.body);
+    if (answer === null) return 503;
+    const { status, body } = answer;
     stage.note(`was answered ${status} ${JSON.stringify(body.data ?? body.error)}`);
     if (!body.success) {
-      if (status !== 503 && status !== 409) stage.ledger.refused.push(`rest: ${JSON.stringify(body.error)}`);
+      if (status !== 503 && status !== 409)
+        stage.ledger.faults.push(`rest was refused an edit: ${JSON.stringify(body.error)}`);
       return status;
     }
     const { rev } = body.data;
@@ -324,5 +337,14 @@ export class RestActor {
       throw new Error(`REST edit ${edit.body.seq} became rev ${edit.rev}, and rev ${rev} when it was sent again`);
     edit.rev = rev;
     return status;
+  }
+
+  /** A call's answer; null when the server was away, and nobody knows what became of it. */
+  #call(method: string, path: string, body?: unknown): Promise<TestAnswer | null> {
+    const { server, user } = this.stage;
+    return server.call(method, path, user.token, body).catch(() => {
+      this.stage.note('got no answer');
+      return null;
+    });
   }
 }

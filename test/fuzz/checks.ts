@@ -81,7 +81,7 @@ function disagreement({ json, yjs }: Ended, rev: number, ops: readonly Op[]): st
 /** Checks everything that does not change any more. Throws with what is wrong. */
 export async function checkEnd(ended: Ended): Promise<void> {
   const { server, doc_id, json, yjs, ledger } = ended;
-  if (ledger.refused.length > 0) throw new Error(`edits were refused: ${ledger.refused.join('; ')}`);
+  if (ledger.faults.length > 0) throw new Error(ledger.faults.join('; '));
   const rows = await server.sql<JournalRow[]>`
     SELECT rev, user_id, client_id, seq, update, delta FROM document_updates WHERE doc_id = ${doc_id} ORDER BY rev`;
   const content = json[0]?.content ?? new Delta();
