@@ -88,8 +88,7 @@ export async function startServer(node: NodeParts): Promise<Running> {
     await worker.close();
     await collaboration.close();
     await server.stop(true);
-    node.redis.disconnect();
-    await sql.end({ timeout: 1 });
+    await node.close();
     await node.reporter.close(500);
   };
   return { port, url: `http://${config.host}:${port}`, stop };

@@ -136,7 +136,9 @@ export class OpenDocument {
   }
 
   /** Takes what is in the mailbox, writes everything, gives the document up. Resolves with {@link ended}. */
-  drain(): Promise<Ended> {
+  async drain(): Promise<Ended> {
+    // One that is being opened goes into service first: it has a claim to give back.
+    await this.ready.catch(() => {});
     this.#deliver();
     this.#actor.send({ type: 'DRAIN' });
     return this.ended;

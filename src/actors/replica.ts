@@ -3,7 +3,8 @@
  *
  * Opening a large document costs a hundred times more than handing its stored bytes to a reader, so a replica starts as
  * a base (a snapshot: state, state vector, delete set, text) plus a tail of updates, and answers joins from those. The
- * invariant: either `#doc` is live, or base and tail together are the whole state. Every change goes through
+ * invariant: base and tail together are the whole state, whether a `Y.Doc` is live beside them or not. So a document that
+ * an update broke half way is simply built again without it. Every change goes through
  * {@link Replica.applyUpdates} or {@link Replica.applyDelta}, which return the bytes that Yjs itself emitted; those, not
  * the client's, are journaled and sent on, and Yjs may emit two for one change, because it cleans up redundant
  * formatting in a transaction of its own.
@@ -16,7 +17,16 @@ import { type EncodedState, snapshotOf, TEXT_ROOT } from '../protocol/snapshot.t
 import { holdsForeign, isForeign, isPlainObject, textOps } from '../protocol/text-ops.ts';
 import { isServerClientId } from './server-ids.ts';
 import { codeUnits, writeDelta } from './text-access.ts';
-import { type DecodedUpdate, decodeUpdate, mergeAll, nestsTooDeep, splitsPair, updateAddsNothing } from './updates.ts';
+import {
+  type DecodedUpdate,
+  decodeUpdate,
+  mergeAll,
+  nestsTooDeep,
+  onlyCleansUp,
+  splitsPair,
+  typesNestTooDeep,
+  updateAddsNothing,
+} from './updates.ts';
 
 /** The encoding of an update that changes nothing. */
 export const EMPTY_UPDATE: Uint8Array = Uint8Array.of(0, 0);
@@ -51,9 +61,10 @@ export type Applied =
   /** Everything was known already. */
   | { readonly kind: 'nothing'; readonly missing: boolean; readonly malformed: boolean };
 
-/** Tail updates and bytes after which a join re-encodes the state instead of sending base and tail. */
+/** Tail updates after which a join re-encodes the state instead of sending base and tail. */
 const TAIL_UPDATES_MAX = 512;
-const TAIL_BYTES_MAX = 1024 * 1024;
+/** The tail becomes part of the base when it has outgrown it by this much, so that encoding costs a constant per byte. */
+const TAIL_BYTES_BEYOND_BASE = 256 * 1024;
 
 /** Longer tails are applied to a document instead of being composed. */
 const COMPOSE_MAX = 1_000;
@@ -65,7 +76,7 @@ export class Replica {
   readonly #doc_id: string;
   readonly #client_id: number;
   #doc: Y.Doc | null = null;
-  #base: EncodedState | null;
+  #base: EncodedState;
   #tail: Uint8Array[] = [];
   #tail_bytes = 0;
   /** The text as ops and as JSON, while known without asking Yjs. */
@@ -105,7 +116,7 @@ export class Replica {
    */
   applyUpdates(updates: readonly Uint8Array[], want_delta: boolean): Applied {
     const decoded = updates.map(decodeUpdate);
-    const known = this.#doc ?? this.#base ?? EMPTY_STATE;
+    const known = this.#doc ?? this.#base;
     if (decoded.every((update) => update !== null && updateAddsNothing(update, known)))
       return { kind: 'nothing', missing: false, malformed: false };
     const doc = this.#liveDoc();
@@ -115,17 +126,25 @@ export class Replica {
     const before = [...suspects].map((client) => ({ client, clock: Y.getState(doc.store, client) }));
     const foreign = structs.some((struct) => struct instanceof Y.Item && struct.countable && isForeign(struct.content));
     const tears = want_delta && this.#tearsPair(doc, structs, decoded);
-    const change = this.#collect(want_delta, foreign || tears, () => {
-      Y.transact(
-        doc,
-        () => {
-          for (const [i, update] of updates.entries()) if (good[i] === true) Y.applyUpdate(doc, update);
-        },
-        null,
-        false,
-      );
-      for (const { client, clock } of before) removeGhosts(doc, client, clock);
-    });
+    let change: Change | null;
+    try {
+      change = this.#collect(want_delta, foreign || tears, () => {
+        Y.transact(
+          doc,
+          () => {
+            for (const [i, update] of updates.entries()) if (good[i] === true) Y.applyUpdate(doc, update);
+          },
+          null,
+          false,
+        );
+        for (const { client, clock } of before) removeGhosts(doc, client, clock);
+        if (typesNestTooDeep(structs, doc)) throw new RangeError('shared types are nested beyond measure');
+      });
+    } catch {
+      // It decodes, and yet Yjs could not take it in: what it left behind is not to be trusted.
+      this.destroy();
+      return { kind: 'nothing', missing: false, malformed: true };
+    }
     const missing = this.#dropPending(doc);
     const malformed = good.includes(false);
     return change === null ? { kind: 'nothing', missing, malformed } : { kind: 'changed', change, missing, malformed };
@@ -153,7 +172,7 @@ export class Replica {
   ops(): DeltaOps {
     if (this.#ops === null) {
       if (this.#json !== null) this.#ops = JSON.parse(this.#json) as DeltaOps;
-      else if (this.#doc === null && this.#base !== null && this.#tail_deltas !== null) {
+      else if (this.#doc === null && this.#tail_deltas !== null) {
         let text = new Delta(JSON.parse(this.#base.delta) as DeltaOps);
         for (const { delta } of this.#tail_deltas)
           if (delta !== null && delta.length > 0) text = text.compose(new Delta(delta));
@@ -177,19 +196,20 @@ export class Replica {
   /** The state vector to ask a joining client with. It may lag behind the tail: what then comes twice is harmless. */
   stateVector(): Uint8Array {
     if (this.#doc !== null) return Y.encodeStateVector(this.#doc);
-    return (this.#base ?? EMPTY_STATE).state_vector;
+    return this.#base.state_vector;
   }
 
   /** What a client with this state vector (null: with nothing) lacks, as updates in order. */
   missingFor(state_vector: Uint8Array | null): Uint8Array[] {
+    if (
+      state_vector !== null &&
+      state_vector.length > 1 &&
+      (this.#doc !== null || this.#tail.length > TAIL_UPDATES_MAX)
+    )
+      return [Y.encodeStateAsUpdate(this.#liveDoc(), state_vector)];
+    if (this.#tail.length > TAIL_UPDATES_MAX) this.#rebase();
     const empty = state_vector === null || state_vector.length <= 1;
-    if (this.#base === null || this.#tail.length > TAIL_UPDATES_MAX || this.#tail_bytes > TAIL_BYTES_MAX) {
-      if (!empty) return [Y.encodeStateAsUpdate(this.#liveDoc(), state_vector)];
-      this.#rebase();
-    }
-    if (!empty && this.#doc !== null) return [Y.encodeStateAsUpdate(this.#doc, state_vector)];
-    const base = this.#base ?? EMPTY_STATE;
-    const first = empty ? base.state : Y.diffUpdate(base.state, state_vector);
+    const first = empty ? this.#base.state : Y.diffUpdate(this.#base.state, state_vector);
     const rest = mergeAll(this.#tail);
     return rest === null ? [first] : [first, rest];
   }
@@ -202,7 +222,13 @@ export class Replica {
   /** Whether applying `update` would change nothing; false when it does not decode. */
   covers(update: Uint8Array): boolean {
     const decoded = decodeUpdate(update);
-    return decoded !== null && updateAddsNothing(decoded, this.#doc ?? this.#base ?? EMPTY_STATE);
+    return decoded !== null && updateAddsNothing(decoded, this.#doc ?? this.#base);
+  }
+
+  /** Whether `update` does nothing but clean up formatting, as a reader's client does by itself. */
+  cleansUp(update: Uint8Array): boolean {
+    const decoded = decodeUpdate(update);
+    return decoded !== null && decoded.structs.length === 0 && onlyCleansUp(decoded, this.#liveDoc());
   }
 
   /** Runs `read` on the live text; builds the document when it must. */
@@ -211,7 +237,7 @@ export class Replica {
     return read(doc, doc.getText(TEXT_ROOT));
   }
 
-  /** Frees the document's observers. */
+  /** Lets go of the live document; the next change builds it again. */
   destroy(): void {
     this.#doc?.destroy();
     this.#doc = null;
@@ -226,7 +252,7 @@ export class Replica {
     Y.transact(
       doc,
       () => {
-        if (this.#base !== null) Y.applyUpdate(doc, this.#base.state);
+        Y.applyUpdate(doc, this.#base.state);
         const tail = mergeAll(this.#tail);
         if (tail !== null) Y.applyUpdate(doc, tail);
       },
@@ -290,15 +316,9 @@ export class Replica {
   }
 
   #extendTail(update: Uint8Array): void {
-    if (this.#base === null) return;
     this.#tail.push(update);
     this.#tail_bytes += update.length;
-    // Once a live document outgrew its base, keeping bytes beside it is a waste; a join makes new ones.
-    if (this.#doc !== null && this.#tail_bytes > TAIL_BYTES_MAX * 4) {
-      this.#base = null;
-      this.#tail = [];
-      this.#tail_bytes = 0;
-    }
+    if (this.#tail_bytes > this.#base.state.length + TAIL_BYTES_BEYOND_BASE) this.#rebase();
   }
 
   #rebase(): void {

@@ -242,7 +242,8 @@ export class DocumentRuntime {
     const { bytes, whole } = updates;
     const known = (): boolean => bytes.every((update) => this.replica.covers(update));
     if (!roleAllows(member.role, 'editor')) {
-      if (!known()) member.send(deniedFrame('permission denied'));
+      if (!known() && !bytes.every((update) => this.replica.cleansUp(update)))
+        member.send(deniedFrame('permission denied'));
       return;
     }
     if (this.#status.state === 'read_only') {

@@ -32,6 +32,26 @@ export function decodeUpdate(update: Uint8Array): DecodedUpdate | null {
 }
 
 /**
+ * Whether the update does nothing but take formatting marks away. Every stock client that receives formatted text cleans up
+ * marks that have no effect, whoever its user is; that is no edit of theirs.
+ */
+export function onlyCleansUp(update: DecodedUpdate, doc: Y.Doc): boolean {
+  if (update.structs.length > 0) return false;
+  for (const [client, ranges] of update.ds.clients as Deletions) {
+    const structs = doc.store.clients.get(client) ?? [];
+    for (const { clock, len } of ranges) {
+      if (clock + len > Y.getState(doc.store, client)) return false;
+      for (let i = len === 0 ? structs.length : Y.findIndexSS(structs, clock); i < structs.length; i++) {
+        const struct = structs[i];
+        if (struct === undefined || struct.id.clock >= clock + len) break;
+        if (!struct.deleted && !(struct instanceof Y.Item && struct.content instanceof Y.ContentFormat)) return false;
+      }
+    }
+  }
+  return true;
+}
+
+/**
  * Whether the update holds a value nested so deep that writing it as JSON would run out of stack. What a text is made of
  * is written out for JSON readers; other roots are only ever carried as bytes.
  */
@@ -45,6 +65,23 @@ function contentNests(content: Y.Item['content']): boolean {
   if (content instanceof Y.ContentFormat) return nestsDeeperThan(content.value, levels);
   if (content instanceof Y.ContentAny || content instanceof Y.ContentJSON) return nestsDeeperThan(content.arr, levels);
   return false;
+}
+
+/**
+ * Whether one of these items, which were applied, holds a shared type that stands too deep inside others: Yjs deletes what
+ * is within a type by recursion.
+ */
+export function typesNestTooDeep(structs: DecodedUpdate['structs'], doc: Y.Doc): boolean {
+  return structs.some((struct) => {
+    if (!(struct instanceof Y.Item) || !(struct.content instanceof Y.ContentType)) return false;
+    if (struct.id.clock >= Y.getState(doc.store, struct.id.client)) return false;
+    let item: Y.Item | null = Y.getItem(doc.store, struct.id) as Y.Item | null;
+    for (let depth = 0; item !== null; depth++) {
+      if (depth > LIMITS.yjs_type_depth_max) return true;
+      item = item.parent instanceof Y.AbstractType ? item.parent._item : null;
+    }
+    return false;
+  });
 }
 
 /** Whether applying the update to this state would change nothing. */

@@ -24,6 +24,8 @@ export const LIMITS = {
   auth_messages_waiting_max: 8,
   /** Objects and arrays inside each other in one value that a Yjs client puts into a document. */
   yjs_value_depth_max: 256,
+  /** Shared types inside each other. */
+  yjs_type_depth_max: 256,
   /** A presence state, as JSON. */
   presence_state_bytes_max: 4096,
   /** Awareness clientIDs that one socket may introduce. */

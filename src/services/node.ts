@@ -11,8 +11,10 @@ import { type Random, systemRandom } from '../base/random.ts';
 import { createReporter, type ErrorReporter } from '../base/sentry.ts';
 import type { Config } from '../config.ts';
 import type { NodeIdentity } from '../store/heads.ts';
-import { connectDatabase, type Database } from '../store/postgres.ts';
+import { currentDatabase, RenewablePool } from '../store/pool.ts';
+import type { Database } from '../store/postgres.ts';
 import { connectRedis } from '../store/redis.ts';
+import { watchPool } from '../store/watchdog.ts';
 
 /** See the head of this file. */
 export interface NodeParts {
@@ -26,6 +28,8 @@ export interface NodeParts {
   readonly sql: Database;
   /** For commands: fails at once when Redis is away. */
   readonly redis: Redis;
+  /** Closes the ways to PostgreSQL and Redis. */
+  close(): Promise<void>;
 }
 
 /** How long `/readyz` waits for an answer. */
@@ -38,16 +42,30 @@ export function createNode(config: Config, version: string): NodeParts {
   const services = [...config.services];
   const service = services.length === 4 ? 'all' : services.join(',');
   const log = createLog({ level: config.log_level, service, node_id: identity.node_id });
+  const clock = systemClock;
+  const application_name = `concord ${identity.node_id}`;
+  const pool = new RenewablePool(config.database_url, { connections_max: 10, application_name });
+  const probe = new RenewablePool(config.database_url, {
+    connections_max: 1,
+    application_name: `${application_name} probe`,
+  });
+  const watchdog = watchPool(pool, probe, clock, log);
+  const redis = connectRedis(config.redis_url, { name: `concord:${identity.node_id}`, kind: 'commands', log });
   return {
     config,
-    clock: systemClock,
+    clock,
     random,
     log,
     metrics: createMetrics(),
     reporter: createReporter(config.sentry_dsn, { release: version, node_id: identity.node_id }),
     identity,
-    sql: connectDatabase(config.database_url, { connections_max: 10, application_name: `concord ${identity.node_id}` }),
-    redis: connectRedis(config.redis_url, { name: `concord:${identity.node_id}`, kind: 'commands', log }),
+    sql: currentDatabase(pool),
+    redis,
+    async close() {
+      redis.disconnect();
+      await watchdog.stop();
+      await pool.close();
+    },
   };
 }
 

@@ -33,3 +33,12 @@ export class RenewablePool {
     await this.#pool.end({ timeout: 1 });
   }
 }
+
+/** Stands for whatever pool is the current one, for parts that keep what they are handed. */
+export function currentDatabase(pool: RenewablePool): Database {
+  const nothing = (() => {}) as unknown as Database;
+  return new Proxy(nothing, {
+    apply: (_target, _self, args) => Reflect.apply(pool.current(), undefined, args),
+    get: (_target, name) => Reflect.get(pool.current(), name),
+  });
+}

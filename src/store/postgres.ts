@@ -22,7 +22,7 @@ export interface PoolOptions {
 export function connectDatabase(url: string, options: PoolOptions): Database {
   return postgres(url, {
     max: options.connections_max,
-    connect_timeout: 5,
+    connect_timeout: 3,
     idle_timeout: 0,
     backoff: (attempt) => Math.min(0.1 * 2 ** attempt, 1),
     onnotice: () => {},
@@ -30,9 +30,6 @@ export function connectDatabase(url: string, options: PoolOptions): Database {
     types: { bigint: { to: 20, from: [20], parse: Number, serialize: String } },
   });
 }
-
-/** The OID of `bytea`, which postgres.js cannot infer for an array of buffers. */
-export const BYTEA_OID = 1001;
 
 /** SQLSTATE of an error that the server itself reported, else null: the connection broke and the outcome is unknown. */
 export function sqlState(error: unknown): string | null {
