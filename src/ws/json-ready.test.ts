@@ -135,7 +135,7 @@ test('J4: past an edit whose effect nobody needed, the content comes whole', asy
   const away = await JsonClient.join(server, doc_id, ada);
   await away.leave();
   const yjs = await YjsClient.join(server, doc_id, ada);
-  server.clock.advance(TIMES.delta_demand_ms);
+  await server.later(TIMES.delta_demand_ms);
   yjs.write((text) => text.insert(3, ' two'));
   await yjs.settled();
   const back = await JsonClient.join(server, doc_id, ada, { query: { epoch: 1, rev: 1 } });

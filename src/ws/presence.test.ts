@@ -296,7 +296,7 @@ test(`Y26: a JSON user's awareness is renewed every ${TIMES.awareness_renew_ms} 
       .find(({ state }) => state.includes('here'))?.client ?? 0;
   await yjs.until('the state', () => client() !== 0);
   const before = yjs.awarenessOf(client())?.clock ?? 0;
-  server.clock.advance(TIMES.awareness_renew_ms);
+  await server.later(TIMES.awareness_renew_ms);
   await yjs.until('a higher clock', () => (yjs.awarenessOf(client())?.clock ?? 0) > before);
   expect(yjs.awarenessOf(client())?.state).toMatchObject({ here: true });
 });

@@ -384,9 +384,9 @@ describe('as time goes by', () => {
       JsonClient.join(server, doc_id, short),
       YjsClient.join(server, doc_id, short),
     ]);
-    server.clock.advance((TTL_S - 10) * 1_000);
+    await server.later((TTL_S - 10) * 1_000);
     await Promise.all([json.ping(), yjs.settled()]);
-    server.clock.advance(11_000);
+    await server.later(11_000);
     expect((await json.closed).code).toBe(CLOSE.UNAUTHENTICATED);
     expect((await yjs.closed).code).toBe(CLOSE.UNAUTHENTICATED);
     const late = JsonClient.open(server, doc_id, short);
@@ -397,15 +397,15 @@ describe('as time goes by', () => {
   test('J60: auth with a fresh token of the same user keeps the socket open beyond the life of the first', async () => {
     const first = await server.signIn(ada);
     const client = await JsonClient.join(server, doc_id, first);
-    server.clock.advance((TTL_S - 10) * 1_000);
+    await server.later((TTL_S - 10) * 1_000);
     const refresh = await server.call('POST', '/v1/auth/refresh', undefined, { refresh_token: first.refresh_token });
     client.send({ type: 'auth', token: refresh.body.data.access_token });
     // Taking a token is answered by silence; the refusal of the next one tells that it is done.
     client.send({ type: 'auth', token: 'garbage' });
     await client.take('error');
-    server.clock.advance(11_000);
+    await server.later(11_000);
     await client.settled();
-    server.clock.advance(TTL_S * 1_000);
+    await server.later(TTL_S * 1_000);
     expect((await client.closed).code).toBe(CLOSE.UNAUTHENTICATED);
   });
 });

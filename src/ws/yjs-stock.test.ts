@@ -93,7 +93,7 @@ test('Y42: a viewer’s provider is given everything, is refused nothing when it
   try {
     const doc_id = await shared('text');
     const [author, viewer] = [await stock(doc_id, ada), await stock(doc_id, eve)];
-    server.clock.advance(TIMES.keep_alive_ms);
+    await server.later(TIMES.keep_alive_ms);
     author.text.insert(0, '>');
     await viewer.reads('>text');
     expect(warn).not.toHaveBeenCalled();

@@ -286,7 +286,7 @@ test(`Y10: a connection that is still hears an empty awareness message every ${T
   const doc_id = await shared();
   const client = await YjsClient.join(server, doc_id, ada);
   expect(TIMES.keep_alive_ms).toBeLessThan(30_000);
-  server.clock.advance(TIMES.keep_alive_ms);
+  await server.later(TIMES.keep_alive_ms);
   await client.take('awareness', ({ entries }) => entries.length === 0);
 });
 

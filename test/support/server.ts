@@ -13,6 +13,7 @@ import { createNode } from '../../src/services/node.ts';
 import type { Database } from '../../src/store/postgres.ts';
 import { createTestDatabase } from './database.ts';
 import { startRedis } from './redis.ts';
+import { until } from './until.ts';
 import { WarpClock } from './warp-clock.ts';
 
 /** Somebody with an account, signed in. */
@@ -60,6 +61,8 @@ export interface TestServer {
    * that waits holds up the edits of other documents too.
    */
   holdJournal(doc_id: string): Promise<() => Promise<void>>;
+  /** Moves the server's time ahead, once no write is on its way that would seem to take all that time. */
+  later(duration_ms: number): Promise<void>;
   /** What was logged as an error or reported as a bug so far. */
   errors(): unknown[];
   /** Stops in order and starts again on the same port and data. */
@@ -148,6 +151,14 @@ export async function openTestServer(env: Readonly<Record<string, string>> = {})
         release();
         await over;
       };
+    },
+    async later(duration_ms) {
+      await until('the journal to be still', async () => {
+        const [row] = await database.sql`SELECT count(*)::int AS flushes FROM pg_stat_activity
+          WHERE datname = current_database() AND state = 'active' AND application_name LIKE '% journal'`;
+        return row?.flushes === 0;
+      });
+      clock.advance(duration_ms);
     },
     errors: () => [...lines.filter((line) => /"level":"(error|fatal)"/.test(line)), ...reported],
     async restart() {
