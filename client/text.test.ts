@@ -194,11 +194,11 @@ function play(seed: number, deaths: boolean): void {
     else if (what < 17) serve(client);
     else if (what === 17) disconnect(client);
     else if (what === 18) ack(owner.durable + below(owner.rows.length - owner.durable + 1));
-    else if (deaths && below(2) === 0) {
+    else if (deaths) {
       for (const each of clients) disconnect(each);
       owner.die(owner.durable + below(owner.rows.length - owner.durable + 1));
     }
-    if (!client.connected && client.inbox.length === 0 && below(3) === 0) connect(client, below(4) === 0);
+    if (!client.connected && client.inbox.length === 0 && below(3) === 0) connect(client, below(3) === 0);
     checkShown(client);
   }
   for (let busy = true; busy; ) {

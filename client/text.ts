@@ -12,27 +12,45 @@
  * typing returns that change, made for what they saw before. An edit that came from the server is the earlier one and
  * stays left of ours, as on the server: `earlier.transform(later, true)`.
  *
- * Own edits that were confirmed but not acked are remembered as *landed*, because an owner that dies takes them with it.
- * A landed edit keeps its undo, made for the document it produced, and everything that others did since. When it turns out
- * to be lost, its undo is carried over what the others did and applied to our old document: that takes away what is left
- * of it and nothing else. The inverse of that undo is the edit again, as it stood at the end: with the text that somebody
- * typed into its middle beside it, without what somebody deleted of it. The remainder of the old document is compared with the
- * content that the server sent, and all own edits are carried over the difference.
+ * Own edits that the document holds but that were not acked are kept, because an owner that dies takes them with it:
+ *
+ *   landed      those whose event we saw. Each has its undo, made for the document that it produced, and all that others
+ *               did since. When such an edit turns out to be lost, its undo is carried over what the others did and
+ *               applied to our document: that takes away what is left of the edit and nothing else. The inverse of that undo
+ *               is the edit again, as it stood at the end: with the text that somebody typed into its middle beside it,
+ *               without what somebody deleted of it.
+ *   past        those that were landed or in flight when the content came whole. How we got from the old content to the new
+ *               one is only a guess (a comparison), so nothing is carried over it before it has to be: they stay as
+ *               they were, on the old document, until they are acked or lost.
+ *
+ * When the content comes whole, own edits above the server's `last_seq` are carried over the difference between the
+ * document that they were made for and the new content, one generation after the other, oldest first.
  */
 import Delta, { type Op } from 'quill-delta';
 import { carry, checkedEdit, cutEdit, difference, documentOf, isNothing } from './delta.ts';
 
-/** An own edit that the server confirmed and did not ack yet. */
+/** An own edit whose event we saw and that is not acked. */
 interface Landed {
   readonly seq: number;
-  /** Its revision; for one whose event never came, the revision by which the document held it. */
   readonly rev: number;
-  /** What it did to the document. */
-  readonly delta: Delta;
   /** Takes it away again, from the document that it produced. */
   readonly undo: Delta;
   /** What others did since, up to the next landed edit. */
   after: Delta;
+}
+
+/** An own edit with its place in the sequence. */
+interface Placed {
+  readonly seq: number;
+  /** The revision at which the document held it; null while we do not know of one. */
+  readonly rev: number | null;
+  readonly delta: Delta;
+}
+
+/** A document, and own edits made one on top of the other on it. */
+interface Generation {
+  readonly base: Delta;
+  readonly edits: readonly Placed[];
 }
 
 /** An edit to be sent. */
@@ -53,6 +71,7 @@ export class SharedText {
   #pending: Delta[] = [];
   #buffer = NOTHING;
   #landed: Landed[] = [];
+  #past: Generation[] = [];
   /** The last seq that the document held when we last knew; pending edits count on from here. */
   #last_seq = 0;
   #in_flight = false;
@@ -64,7 +83,7 @@ export class SharedText {
 
   /** What the user sees. */
   get content(): Delta {
-    this.#content ??= [...this.#pending, this.#buffer].reduce((text, edit) => text.compose(edit), this.#confirmed);
+    this.#content ??= composeAll(this.#confirmed, [...this.#pending, this.#buffer]);
     return this.#content;
   }
 
@@ -90,7 +109,7 @@ export class SharedText {
 
   /** Own edits that are not on disk as far as we know. */
   get unacked(): number {
-    return this.unconfirmed + this.#landed.length;
+    return this.#past.reduce((sum, { edits }) => sum + edits.length, this.unconfirmed + this.#landed.length);
   }
 
   /** The seq of the edit that was sent and not answered; null for none. */
@@ -150,7 +169,7 @@ export class SharedText {
     this.#last_seq += 1;
     this.#in_flight = false;
     if (rev > this.#durable_rev)
-      this.#landed.push({ seq: this.#last_seq, rev, delta, undo: delta.invert(before), after: NOTHING });
+      this.#landed.push({ seq: this.#last_seq, rev, undo: delta.invert(before), after: NOTHING });
     if (JSON.stringify(expected.ops) === JSON.stringify(delta.ops)) return NOTHING;
     return this.#carryOwn(difference(before.compose(expected), this.#confirmed));
   }
@@ -160,6 +179,10 @@ export class SharedText {
     this.#epoch = epoch;
     this.#durable_rev = Math.max(this.#durable_rev, rev);
     this.#landed = this.#landed.filter((edit) => edit.rev > this.#durable_rev);
+    this.#past = this.#past.flatMap((generation) => {
+      const kept = settle(generation, (edit) => edit.rev !== null && edit.rev <= this.#durable_rev);
+      return kept.edits.length > 0 ? [kept] : [];
+    });
   }
 
   /** The server refused the edit in flight for good. Returns the change of what the user sees, and what is lost by it. */
@@ -191,31 +214,31 @@ export class SharedText {
    * Returns the change of what the user sees.
    */
   replace(epoch: number, rev: number, last_seq: number, ops: readonly Op[]): Delta {
-    const target = documentOf(ops);
-    let base = this.#confirmed;
-    let since = NOTHING; // leads from where the last kept edit's `after` ends to `base`
-    const own = this.#pending.slice();
-    const kept = this.#landed.filter((edit) => edit.seq <= last_seq);
-    const lost = this.#landed.filter((edit) => edit.seq > last_seq);
-    for (const edit of lost) since = since.compose(edit.delta).compose(edit.after);
-    for (const undo of undoAll(lost)) {
-      own.unshift(undo.invert(base));
-      base = base.compose(undo);
-      since = since.compose(undo);
+    const content = documentOf(ops);
+    const isHeld = (edit: Placed): boolean => edit.seq <= last_seq;
+    const generations = [...this.#past, this.#present()];
+    const pending: Delta[] = [];
+    let target = content;
+    let change = NOTHING;
+    for (const [index, generation] of generations.entries()) {
+      const { base, edits } = settle(generation, isHeld);
+      const own = edits.map(({ delta }) => delta);
+      if (index === generations.length - 1) own.push(this.#buffer);
+      const carried = carry(difference(base, target), own);
+      pending.push(...carried.edits);
+      target = composeAll(target, carried.edits);
+      change = carried.change;
     }
-    for (let seq = this.#last_seq + 1; seq <= last_seq && own.length > 0; seq += 1) {
-      const delta = own.shift() ?? NOTHING;
-      kept.push({ seq, rev, delta, undo: delta.invert(base), after: NOTHING });
-      base = base.compose(delta);
-    }
-    const others = difference(base, target);
-    const last = kept.at(-1);
-    if (last !== undefined) last.after = last.after.compose(since).compose(others);
-    const { change, edits } = carry(others, [...own, this.#buffer]);
-    this.#buffer = edits.pop() ?? NOTHING;
-    this.#pending = edits;
-    this.#landed = kept;
-    this.#confirmed = target;
+    this.#buffer = pending.pop() ?? NOTHING;
+    this.#pending = pending;
+    this.#past = generations
+      .map(({ base, edits }) => ({
+        base,
+        edits: edits.filter(isHeld).map((edit) => ({ ...edit, rev: edit.rev ?? rev })),
+      }))
+      .filter(({ edits }) => edits.length > 0);
+    this.#landed = [];
+    this.#confirmed = content;
     this.#content = null;
     this.#last_seq = last_seq;
     this.#in_flight = false;
@@ -224,6 +247,19 @@ export class SharedText {
     this.#durable_rev = Math.min(this.#durable_rev, rev);
     this.#known = true;
     return change;
+  }
+
+  /** Our document with the landed edits undone, and on top of it these again, then those that are pending. */
+  #present(): Generation {
+    let base = this.#confirmed;
+    const edits: Placed[] = this.#pending.map((delta, i) => ({ seq: this.#last_seq + 1 + i, rev: null, delta }));
+    const undos = undoAll(this.#landed);
+    for (const { seq, rev } of this.#landed.toReversed()) {
+      const undo = undos.shift() ?? NOTHING;
+      edits.unshift({ seq, rev, delta: undo.invert(base) });
+      base = base.compose(undo);
+    }
+    return { base, edits };
   }
 
   /** A change of the confirmed text, carried over own edits, which are carried over it. */
@@ -245,4 +281,14 @@ function undoAll(landed: readonly Landed[]): Delta[] {
   let undos: Delta[] = [];
   for (const { undo, after } of landed) undos = carry(after, [undo, ...undos]).edits;
   return undos;
+}
+
+/** Makes the edits that `isSettled`, which are the oldest ones, part of the document. */
+function settle({ base, edits }: Generation, isSettled: (edit: Placed) => boolean): Generation {
+  const settled = edits.filter(isSettled).map(({ delta }) => delta);
+  return { base: composeAll(base, settled), edits: edits.slice(settled.length) };
+}
+
+function composeAll(document: Delta, edits: readonly Delta[]): Delta {
+  return edits.reduce((text, edit) => text.compose(edit), document);
 }
