@@ -155,6 +155,7 @@ test(`J25: a frame may have json_frame_bytes_max (${LIMITS.json_frame_bytes_max}
   expect((await client.take('edit')).changes.rev).toBe(1);
   client.sendRaw(frame(LIMITS.json_frame_bytes_max + 1));
   expect((await client.closed).code).toBe(CLOSE.TOO_LARGE);
+  expect(client.of('error')).toMatchObject([{ code: 'PAYLOAD_TOO_LARGE' }]);
 });
 
 test('J50: a message of unknown type or shape gets an error that names the field, and the socket stays', async () => {

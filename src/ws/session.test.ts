@@ -1,12 +1,10 @@
 /** How any socket begins and ends, whichever wire it speaks: docs/PROTOCOL.md, "Connections". */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test';
-import { createConnection } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { openTestServer, type TestServer, type TestUser } from '../../test/support/server.ts';
 import { JsonClient, YjsClient } from '../../test/support/sockets.ts';
-import { until } from '../../test/support/until.ts';
 import { CLOSE } from '../protocol/close.ts';
 import { LIMITS } from '../protocol/limits.ts';
-import { MESSAGE, step1Frame } from '../protocol/yjs-wire.ts';
+import { MESSAGE } from '../protocol/yjs-wire.ts';
 
 const CLIENT = 'aaaaaaaa-0000-4000-8000-000000000001';
 const NOBODY = { token: null };
@@ -163,6 +161,27 @@ test(`J60: auth_messages_waiting_max (${LIMITS.auth_messages_waiting_max}) token
   expect(await answers(LIMITS.auth_messages_waiting_max + 1)).toEqual(['RATE_LIMITED', ...taken]);
 });
 
+test('C8: a new password ends all other sessions, and an erased account all of them', async () => {
+  const password = 'open sesame, says the test';
+  const zoe = await server.register('zoe');
+  const shared = await server.createDocument(zoe);
+  await server.share(zoe, shared, bob, 'viewer');
+  const elsewhere = await server.signIn(zoe);
+  const [mine, other, guest] = await Promise.all([
+    JsonClient.join(server, shared, zoe),
+    JsonClient.join(server, shared, elsewhere),
+    YjsClient.join(server, shared, bob),
+  ]);
+  const passwords = { current_password: password, new_password: `${password}!` };
+  await server.call('POST', '/v1/users/me/password', zoe.token, passwords);
+  expect((await other.closed).code).toBe(CLOSE.UNAUTHENTICATED);
+  await mine.ping();
+  await server.call('DELETE', '/v1/users/me', zoe.token, { password: passwords.new_password });
+  expect([CLOSE.UNAUTHENTICATED, CLOSE.NOT_FOUND] as number[]).toContain((await mine.closed).code);
+  // The document was hers alone, so it is deleted.
+  expect((await guest.closed).code).toBe(CLOSE.NOT_FOUND);
+});
+
 test('J60: after auth the socket belongs to the session of the fresh token', async () => {
   const [one, two] = await Promise.all([server.signIn(ada), server.signIn(ada)]);
   const client = await JsonClient.join(server, doc_id, one);
@@ -226,155 +245,6 @@ test('C15: a node that stops writes everything, then closes its sockets with 101
   await down;
   expect(json.of('ack').at(-1)?.rev).toBe(1);
   expect(await server.text(ada, shared)).toBe('last words');
-});
-
-describe('before the connection is open', () => {
-  let go: () => Promise<void> = async () => {};
-  afterEach(() => go());
-
-  /** Lets no socket find out what its user may do, until `go` is called. */
-  async function holdRights(): Promise<void> {
-    const { promise: released, resolve: release } = Promise.withResolvers<void>();
-    const { promise: held, resolve: tellHeld } = Promise.withResolvers<void>();
-    const over = server.sql.begin(async (sql) => {
-      await sql`LOCK TABLE document_permissions IN ACCESS EXCLUSIVE MODE`;
-      tellHeld();
-      await released;
-    });
-    await held;
-    go = async () => {
-      release();
-      await over;
-    };
-  }
-
-  const pings = (count: number) => Array.from({ length: count }, () => '{"type":"ping"}');
-
-  test(`C7: queued_frames_before_open_max (${LIMITS.queued_frames_before_open_max}) frames wait and are handled after ready, in order`, async () => {
-    await holdRights();
-    const edit = (seq: number) =>
-      JSON.stringify({ type: 'edit', changes: { base_rev: 1, delta: [{ insert: `${seq}` }] }, seq });
-    const first = [edit(1), edit(2), ...pings(LIMITS.queued_frames_before_open_max - 2)];
-    const client = JsonClient.open(server, doc_id, ada, { first, query: { client_id: CLIENT } });
-    await until(
-      'the frames to be there',
-      () => client.socket.readyState === WebSocket.OPEN && client.socket.bufferedAmount === 0,
-    );
-    await go();
-    await client.take('edit', ({ seq }) => seq === 2);
-    expect(client.events[0]?.type).toBe('ready');
-    expect(client.of('edit').map(({ seq }) => seq)).toEqual([1, 2]);
-    await client.settled();
-    expect(client.of('pong')).toHaveLength(LIMITS.queued_frames_before_open_max - 2);
-    await client.leave();
-  });
-
-  test(`C7: with one frame more than queued_frames_before_open_max it is closed with 1013`, async () => {
-    await holdRights();
-    const client = JsonClient.open(server, doc_id, ada, { first: pings(LIMITS.queued_frames_before_open_max + 1) });
-    expect((await client.closed).code).toBe(CLOSE.OVERLOADED);
-    await go();
-    expect(client.events).toEqual([]);
-  });
-
-  test(`C7: queued_bytes_before_open_max (${LIMITS.queued_bytes_before_open_max}) bytes may wait; one more is closed with 1013`, async () => {
-    await holdRights();
-    const bytes = (count: number) => new Uint8Array(count).fill(MESSAGE.QUERY_AWARENESS);
-    const half = LIMITS.queued_bytes_before_open_max / 2;
-    const allowed = YjsClient.open(server, doc_id, ada, { first: [bytes(half), bytes(half)] });
-    const refused = YjsClient.open(server, doc_id, ada, { first: [bytes(half), bytes(half + 1)] });
-    expect((await refused.closed).code).toBe(CLOSE.OVERLOADED);
-    await go();
-    await allowed.take('step1');
-    await allowed.leave();
-  });
-
-  test('C7: rights that change meanwhile are looked up again before the socket joins', async () => {
-    const shared = await server.createDocument(ada);
-    await server.share(ada, shared, bob, 'editor');
-    // The document opens slowly, so that the change falls between the look-up and the join.
-    const release = await server.holdJournal(shared);
-    const [json, yjs] = [JsonClient.open(server, shared, bob), YjsClient.open(server, shared, bob)];
-    await until('both to wait for the document', async () => {
-      const [row] = await server.sql`SELECT count(*)::int AS waiting FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-      return row?.waiting > 0;
-    });
-    await server.call('DELETE', `/v1/documents/${shared}/permissions/${bob.user_id}`, ada.token);
-    await release();
-    expect((await json.closed).code).toBe(CLOSE.NOT_FOUND);
-    expect((await yjs.closed).code).toBe(CLOSE.NOT_FOUND);
-    expect(json.of('ready')).toEqual([]);
-  });
-});
-
-describe('a reader that is too slow', () => {
-  /** A client that opens a WebSocket by hand, sends these frames, and then reads nothing until `readOn` is called. */
-  async function openDeaf(path: string, ...frames: readonly Uint8Array[]) {
-    const socket = createConnection({ host: '127.0.0.1', port: Number(new URL(server.url).port) });
-    socket.on('error', () => {});
-    const closed = new Promise((resolve) => socket.once('close', resolve));
-    socket.write(
-      `GET ${path} HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n',
-    );
-    await new Promise((resolve) => socket.once('data', resolve));
-    socket.pause();
-    // Binary, final, shorter than 126 bytes, masked with zeros.
-    for (const frame of frames) socket.write(Uint8Array.of(0x82, 0x80 | frame.length, 0, 0, 0, 0, ...frame));
-    /** Reads all that is left; the last bytes, in hex. */
-    const readOn = async (): Promise<string> => {
-      let last = Buffer.alloc(0);
-      socket.on('data', (data: Buffer) => {
-        last = Buffer.concat([last, data.subarray(-64)]).subarray(-64);
-      });
-      socket.resume();
-      await closed;
-      return last.toString('hex');
-    };
-    return { readOn };
-  }
-
-  const part = 'x'.repeat(LIMITS.socket_backlog_bytes_max / 4);
-
-  async function connections(id: string): Promise<number> {
-    return (await server.call('GET', `/v1/documents/${id}/presence`, ada.token)).body.data.items.length;
-  }
-
-  test(`C14: at more than socket_backlog_bytes_max (${LIMITS.socket_backlog_bytes_max}) unread it is closed with 1013, and nobody else notices`, async () => {
-    const shared = await server.createDocument(ada);
-    const author = await YjsClient.join(server, shared, ada);
-    const reader = await YjsClient.join(server, shared, ada);
-    const deaf = await openDeaf(`/v1/yjs/${shared}?token=${ada.token}`);
-    await until('the deaf reader to join', async () => (await connections(shared)) === 3);
-    let sent = 0;
-    // What lies in the kernel's own buffers comes on top of what the server counts.
-    while ((await connections(shared)) === 3 && sent < 12) {
-      const value = `${sent++} ${part}`;
-      author.write((_text, doc) => doc.getMap('parts').set('one', value));
-      await reader.until('the part', () => reader.doc.getMap('parts').get('one') === value);
-      server.clock.advance(1_000);
-    }
-    expect(sent).toBeGreaterThan(4);
-    expect(await connections(shared)).toBe(2);
-    // A close frame: final, close, its length, 1013 as two bytes, the reason.
-    expect(await deaf.readOn()).toMatch(/88..03f5/);
-    await Promise.all([author.settled(), reader.settled()]);
-  });
-
-  test(`C14: at more than socket_backlog_bytes_hard_max (${LIMITS.socket_backlog_bytes_hard_max}) the line is cut`, async () => {
-    const shared = await server.createDocument(ada);
-    const author = await YjsClient.join(server, shared, ada);
-    author.write((_text, doc) => doc.getMap('parts').set('one', part));
-    await author.settled();
-    // It asks for everything, again and again, in one go, so that no sweep comes in between.
-    const times = LIMITS.socket_backlog_bytes_hard_max / part.length + 6;
-    const ask = step1Frame(Uint8Array.of(0));
-    const deaf = await openDeaf(`/v1/yjs/${shared}?token=${ada.token}`, ...Array.from({ length: times }, () => ask));
-    await until('the deaf reader to be gone', async () => (await connections(shared)) === 1);
-    expect(await deaf.readOn()).not.toMatch(/88..03f5/);
-    await author.settled();
-  });
 });
 
 describe('as time goes by', () => {

@@ -2,7 +2,8 @@
 import { afterAll, afterEach, beforeAll, expect, spyOn, test } from 'bun:test';
 import * as Y from 'yjs';
 import { openTestServer, type TestServer, type TestUser } from '../../test/support/server.ts';
-import { JsonClient, StockClient } from '../../test/support/sockets.ts';
+import { JsonClient } from '../../test/support/sockets.ts';
+import { StockClient } from '../../test/support/stock-client.ts';
 import { until } from '../../test/support/until.ts';
 import { CLOSE } from '../protocol/close.ts';
 import { TIMES } from '../protocol/limits.ts';

@@ -1,9 +1,8 @@
 /**
- * Clients for tests, on real sockets: one that speaks JSON, one that sees every frame of the Yjs wire, and the stock
- * provider. They keep all that arrives and wait for what a test names, never for time to pass.
+ * Clients for tests, on real sockets: one that speaks JSON, one that sees every frame of the Yjs wire. They keep all that
+ * arrives and wait for what a test names, never for time to pass.
  */
 import * as decoding from 'lib0/decoding';
-import { WebsocketProvider } from 'y-websocket';
 import * as Y from 'yjs';
 import type { DeltaOps } from '../../src/protocol/content/delta.ts';
 import type { EditEvent, ReadyEvent, ServerEvent } from '../../src/protocol/messages.ts';
@@ -18,16 +17,8 @@ import {
   step2Frame,
   updateFrame,
 } from '../../src/protocol/yjs-wire.ts';
-import type { TestServer, TestUser } from './server.ts';
-
-/** Beyond this a wait has failed. */
-const WAIT_MS_MAX = 5_000;
-
-/** How a socket ended. */
-export interface Closed {
-  readonly code: number;
-  readonly reason: string;
-}
+import { Arrivals, type Closed, connect, type OpenOptions, sendFrame, type Who } from './arrivals.ts';
+import type { TestServer } from './server.ts';
 
 /** An `error` event. */
 export interface ErrorEvent {
@@ -42,94 +33,6 @@ export interface ErrorEvent {
 export type JsonEvent = ServerEvent | ErrorEvent | { readonly type: 'pong' };
 
 type EventOf<T extends JsonEvent['type']> = Extract<JsonEvent, { readonly type: T }>;
-
-/** What arrived, and who waits for more of it. */
-class Arrivals<Item> {
-  readonly all: Item[] = [];
-  readonly #taken = new Set<Item>();
-  readonly #looks = new Set<() => boolean>();
-  #ended: Closed | null = null;
-
-  add(item: Item): void {
-    this.all.push(item);
-    this.look();
-  }
-
-  end(closed: Closed): void {
-    this.#ended = closed;
-    this.look();
-  }
-
-  look(): void {
-    for (const look of [...this.#looks]) if (look()) this.#looks.delete(look);
-  }
-
-  /** Waits until `seek` finds something; rejects when time is up or the socket has closed without it. */
-  wait<Found>(what: string, seek: () => Found | null): Promise<Found> {
-    return new Promise((resolve, reject) => {
-      const fail = (why: string): void => {
-        clearTimeout(timer);
-        this.#looks.delete(look);
-        const seen = this.all.slice(-20).map((item) => JSON.stringify(item).slice(0, 300));
-        reject(new Error(`${why} while waiting for ${what}; the last that came:\n${seen.join('\n')}`));
-      };
-      const look = (): boolean => {
-        const found = seek();
-        if (found !== null) {
-          clearTimeout(timer);
-          resolve(found);
-          return true;
-        }
-        if (this.#ended !== null) fail(`closed with ${this.#ended.code} (${this.#ended.reason})`);
-        return false;
-      };
-      const timer = setTimeout(() => fail(`${WAIT_MS_MAX} ms passed`), WAIT_MS_MAX);
-      this.#looks.add(look);
-      if (look()) this.#looks.delete(look);
-    });
-  }
-
-  /** The first item that `fits` and was not taken before: one that is here, else one that is still to come. */
-  take<Wanted extends Item>(what: string, fits: (item: Item) => item is Wanted): Promise<Wanted> {
-    return this.wait(what, () => {
-      const found = this.all.find((item): item is Wanted => !this.#taken.has(item) && fits(item));
-      if (found === undefined) return null;
-      this.#taken.add(found);
-      return found;
-    });
-  }
-}
-
-/** How to come in. */
-export interface OpenOptions {
-  /** Query parameters besides the token. */
-  readonly query?: Readonly<Record<string, string | number>>;
-  /** Sent as soon as the connection stands, before anything was received. */
-  readonly first?: readonly (string | Uint8Array)[];
-  /** Where the token goes; `query` unless said. */
-  readonly token_in?: 'query' | 'header';
-}
-
-type Who = TestUser | { readonly token: string | null };
-
-function connect(server: TestServer, path: string, who: Who, { query, first, token_in }: OpenOptions): WebSocket {
-  const url = new URL(server.ws_url + path);
-  for (const [name, value] of Object.entries(query ?? {})) url.searchParams.set(name, String(value));
-  const in_header = token_in === 'header' && who.token !== null;
-  if (who.token !== null && !in_header) url.searchParams.set('token', who.token);
-  // Bun's client takes headers, which the DOM's type does not know of.
-  const options = in_header ? { headers: { authorization: `Bearer ${who.token}` } } : {};
-  const socket = new WebSocket(url, options as never);
-  socket.binaryType = 'arraybuffer';
-  socket.onopen = () => {
-    for (const frame of first ?? []) sendFrame(socket, frame);
-  };
-  return socket;
-}
-
-function sendFrame(socket: WebSocket, frame: string | Uint8Array): void {
-  socket.send(frame as string | Uint8Array<ArrayBuffer>);
-}
 
 /** A client of the JSON door that does as it is told; it numbers its edits and rebases nothing. */
 export class JsonClient {
@@ -418,70 +321,3 @@ function readServerFrame(frame: Uint8Array): ServerFrame {
       throw new Error(`the server sent a message of type ${type}`);
   }
 }
-
-/** A stock provider with its document, as an editor would set it up. */
-export class StockClient {
-  readonly doc: Y.Doc;
-  readonly provider: WebsocketProvider;
-
-  constructor(server: TestServer, doc_id: string, who: TestUser, doc: Y.Doc = new Y.Doc()) {
-    this.doc = doc;
-    this.provider = new WebsocketProvider(`${server.ws_url}/v1/yjs`, doc_id, doc, {
-      params: { token: who.token },
-      // Providers of one process would otherwise talk to each other past the server.
-      disableBc: true,
-    });
-  }
-
-  get text(): Y.Text {
-    return this.doc.getText(TEXT_ROOT);
-  }
-
-  get awareness(): WebsocketProvider['awareness'] {
-    return this.provider.awareness;
-  }
-
-  /** Waits until the provider calls itself synchronised. */
-  synced(): Promise<void> {
-    return this.until('being synced', () => this.provider.synced);
-  }
-
-  /** Waits until the text reads so. */
-  reads(text: string): Promise<void> {
-    return this.until(`the text ${JSON.stringify(text)}`, () => this.text.toString() === text);
-  }
-
-  /** Waits until `holds`; looks whenever the document, the presence or the connection changes. */
-  until(what: string, holds: () => boolean): Promise<void> {
-    if (holds()) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const stop = (): void => {
-        clearTimeout(timer);
-        this.doc.off('update', look);
-        this.awareness.off('update', look);
-        for (const event of EVENTS) this.provider.off(event, look);
-      };
-      const look = (): void => {
-        if (!holds()) return;
-        stop();
-        resolve();
-      };
-      const timer = setTimeout(() => {
-        stop();
-        reject(new Error(`${WAIT_MS_MAX} ms passed while waiting for ${what}; the text is ${this.text.toString()}`));
-      }, WAIT_MS_MAX);
-      this.doc.on('update', look);
-      this.awareness.on('update', look);
-      for (const event of EVENTS) this.provider.on(event, look);
-    });
-  }
-
-  /** Ends provider, awareness and document. */
-  destroy(): void {
-    this.provider.destroy();
-    this.awareness.destroy();
-    this.doc.destroy();
-  }
-}
-
-const EVENTS = ['sync', 'status', 'connection-close', 'closed'] as const;
