@@ -1,0 +1,85 @@
+import { describe, expect, test } from 'bun:test';
+import * as Y from 'yjs';
+import { CoreWorld, TurningClock } from '../../test/support/core-node.ts';
+import { LIMITS } from '../protocol/limits.ts';
+import type { OpenDocument } from './document.ts';
+
+const world = new CoreWorld(650);
+
+describe('the mailbox', () => {
+  /** Fills it with what costs nothing. */
+  function fill(open: OpenDocument, upto: number): void {
+    for (let i = 0; i < upto; i++) open.push({ kind: 'role', user_id: 'nobody', role: null });
+  }
+
+  /** A node whose turns end when the test says so. */
+  class HeldTurns extends TurningClock {
+    #held: (() => void)[] = [];
+    holds = false;
+
+    override endOfTurn(callback: () => void): void {
+      if (this.holds) this.#held.push(callback);
+      else super.endOfTurn(callback);
+    }
+
+    endTurn(): void {
+      for (const callback of this.#held.splice(0)) callback();
+    }
+  }
+
+  async function full(upto: number) {
+    const clock = new HeldTurns();
+    const one = world.makeNode({ clock });
+    const doc_id = await world.document();
+    const { document: open, runtime } = await one.registry.open(doc_id);
+    const [json, yjs] = [await one.json(doc_id), await one.yjs(doc_id)];
+    clock.holds = true;
+    fill(open, upto);
+    return { open, runtime, json, yjs, clock };
+  }
+
+  test(`takes presence up to ${LIMITS.mailbox_soft_max} entries, and drops it beyond`, async () => {
+    const { open, json, runtime, clock } = await full(LIMITS.mailbox_soft_max - 1);
+    expect(open.push({ kind: 'presence', member: json, state: { n: 1 } })).toBe(true);
+    expect(open.push({ kind: 'presence', member: json, state: { n: 2 } })).toBe(true);
+    clock.endTurn();
+    expect(runtime.presence().map(({ state }) => state)).toContainEqual({ n: 1 });
+  });
+
+  test(`takes edits up to ${LIMITS.mailbox_hard_max} entries, and refuses them beyond as RATE_LIMITED`, async () => {
+    const { open, clock } = await full(LIMITS.mailbox_hard_max - 1);
+    const outcomes: unknown[] = [];
+    const edit = {
+      user_id: world.node.random.id(),
+      client_id: world.node.random.id(),
+      seq: null,
+      base_rev: null,
+      delta: [{ insert: 'x' }],
+    };
+    const push = () =>
+      open.push({
+        kind: 'edit',
+        author: null,
+        edit: { ...edit, door: 'rest' },
+        outcome: {
+          applied: (rev) => outcomes.push(rev),
+          refused: ({ code, retry_after_s }) => outcomes.push([code, retry_after_s]),
+        },
+      });
+    expect([push(), push()]).toEqual([true, true]);
+    expect(outcomes).toEqual([['RATE_LIMITED', 1]]);
+    clock.endTurn();
+    expect(outcomes).toEqual([['RATE_LIMITED', 1], 1]);
+  });
+
+  test('closes a Yjs socket that sends beyond it with 1013, and still takes those who leave', async () => {
+    const { open, yjs, json, runtime, clock } = await full(LIMITS.mailbox_hard_max);
+    const update = Y.encodeStateAsUpdate(new Y.Doc());
+    expect(open.push({ kind: 'update', member: yjs, update, whole: false })).toBe(true);
+    expect(yjs.closed).toMatchObject({ code: 1013 });
+    expect(open.push({ kind: 'sync', member: yjs, state_vector: Uint8Array.of(0) })).toBe(true);
+    expect(open.push({ kind: 'leave', member: json })).toBe(true);
+    clock.endTurn();
+    expect(runtime.members.size).toBe(1);
+  });
+});
