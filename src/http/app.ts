@@ -26,6 +26,7 @@ import { permissionRoutes } from './permissions.ts';
 import { presenceRoutes } from './presence.ts';
 import { type Exchange, openExchange } from './request.ts';
 import { userRoutes } from './users.ts';
+import { webRoutes } from './web.ts';
 
 /** What the HTTP door is made of. A resource that is null belongs to a service that does not run here. */
 export interface HttpParts extends EndpointServices, HealthParts {
@@ -87,7 +88,8 @@ function assemble(parts: HttpParts): Elysia {
     app
       .use(documentRoutes(parts.documents, parts))
       .use(contentRoutes(parts.documents, parts))
-      .use(permissionRoutes(parts.documents, parts));
+      .use(permissionRoutes(parts.documents, parts))
+      .use(webRoutes(parts));
   if (parts.collaboration !== null)
     app.use(editRoutes(parts.collaboration, parts)).use(presenceRoutes(parts.collaboration, parts));
   return app.use(openApi(parts.version)).use(docsRoutes());
