@@ -32,8 +32,12 @@ export interface DocumentParts {
   readonly passivate_after_ms: number;
 }
 
-/** Revisions after which a snapshot is asked for while the document stays open. */
+/**
+ * Revisions after which a snapshot is asked for while the document stays open: some, and a share of all there are, so that
+ * a long document, whose snapshot costs more, is not made anew at every page.
+ */
 const SNAPSHOT_EVERY_REVS = 500;
+const SNAPSHOT_EVERY_SHARE = 1 / 32;
 
 /** See the head of this file. */
 export class OpenDocument {
@@ -148,7 +152,7 @@ export class OpenDocument {
   readonly listener = {
     committed: (rev: number, epoch: number): void => {
       this.#runtime?.committed(rev, epoch);
-      if (rev - this.#snapshot_rev >= SNAPSHOT_EVERY_REVS) {
+      if (rev - this.#snapshot_rev >= Math.max(SNAPSHOT_EVERY_REVS, rev * SNAPSHOT_EVERY_SHARE)) {
         this.#snapshot_rev = rev;
         this.#parts.snapshotDue(this.doc_id);
       }

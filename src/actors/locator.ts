@@ -21,7 +21,7 @@ import { ConcordError, unavailable } from '../protocol/errors.ts';
 import { TIMES } from '../protocol/limits.ts';
 import type { ActorEntry, Directory, SeenEntry } from '../store/directory.ts';
 import { claimHead, type NodeIdentity, readHead, releaseHead } from '../store/heads.ts';
-import type { Database } from '../store/postgres.ts';
+import { type Database, isStorageAway } from '../store/postgres.ts';
 
 /** A document that is ours. */
 export interface Claim {
@@ -77,7 +77,7 @@ export class Locator {
 
   /** Gives a document up, in PostgreSQL and then in the directory. */
   async release(doc_id: string, claim: Claim): Promise<void> {
-    await releaseHead(this.#parts.sql, doc_id, claim.claim_id);
+    await this.#storage(releaseHead(this.#parts.sql, doc_id, claim.claim_id));
     await this.#hint(async () => {
       const seen = await this.#parts.directory.read(doc_id);
       if (seen.entry !== null && this.#isMine(seen.entry)) await this.#parts.directory.replace(doc_id, seen.text, null);
@@ -86,15 +86,14 @@ export class Locator {
   }
 
   async #attempt(doc_id: string): Promise<Located | 'again'> {
-    const { sql, directory, random, node, clock } = this.#parts;
+    const { sql, directory, random, node } = this.#parts;
     const seen = (await this.#hint(() => directory.read(doc_id))) ?? NOTHING_SEEN;
     if (seen.entry !== null && !this.#isMine(seen.entry)) {
       const alive = await this.#lives(seen.entry);
       if (alive && seen.entry.state === 'owned') return this.#elsewhere(seen.entry);
       if (alive) return 'again';
     }
-    const head = await within(clock, TIMES.claim_timeout_ms, readHead(sql, doc_id));
-    if (head === TIMED_OUT) throw unavailable();
+    const head = await this.#storage(readHead(sql, doc_id));
     if (head === null) return { kind: 'absent' };
     const { owner } = head;
     const rival = owner !== null && owner.boot_id !== node.boot_id ? owner : null;
@@ -102,7 +101,13 @@ export class Locator {
     const marked = await this.#mark(doc_id, seen);
     if (marked === 'lost') return 'again';
     const claim_id = random.id();
-    const won = await claimHead(sql, doc_id, head.epoch, node, claim_id);
+    let won: { epoch: number; head_rev: number } | null = null;
+    try {
+      // An unknown outcome is harmless: if it was won after all, the next attempt sees our own boot and claims again.
+      won = await this.#storage(claimHead(sql, doc_id, head.epoch, node, claim_id));
+    } finally {
+      if (won === null) await this.#hint(() => directory.replace(doc_id, marked, null));
+    }
     if (won === null) {
       this.#parts.claimed('lost_race');
       return 'again';
@@ -114,6 +119,15 @@ export class Locator {
     }
     await this.#hint(() => directory.replace(doc_id, marked, this.#entry('owned', won.epoch)));
     return { kind: 'claimed', claim: { claim_id, epoch: won.epoch, head_rev: won.head_rev } };
+  }
+
+  /** Storage's answer; UNAVAILABLE when there is none in time, or it is away. */
+  async #storage<T>(answer: Promise<T>): Promise<T> {
+    const value = await within(this.#parts.clock, TIMES.claim_timeout_ms, answer).catch((error: unknown) => {
+      throw isStorageAway(error) ? unavailable() : error;
+    });
+    if (value === TIMED_OUT) throw unavailable();
+    return value;
   }
 
   /** Marks the entry as being claimed by us; returns its text, or `lost` when somebody else was faster. */

@@ -10,7 +10,7 @@ import type { Random } from '../base/random.ts';
 import { ConcordError, unavailable } from '../protocol/errors.ts';
 import { LIMITS, TIMES } from '../protocol/limits.ts';
 import { heldDocuments } from '../store/heads.ts';
-import type { Database } from '../store/postgres.ts';
+import { type Database, isStorageAway } from '../store/postgres.ts';
 import { epochOfRev, findBySeq, lastSeq, readDeltas } from '../store/updates.ts';
 import { type DocumentParts, OpenDocument } from './document.ts';
 import { editEvent } from './edit-log.ts';
@@ -118,8 +118,7 @@ export class Registry {
     const { log, ledger, doc_id } = runtime;
     if (point.rev > log.head || point.epoch > ledger.epoch) return null;
     if (point.rev > 0) {
-      const epoch =
-        log.window.at(point.rev)?.epoch ?? (await this.#storage(epochOfRev(this.#parts.sql, doc_id, point.rev)));
+      const epoch = await this.#epochOf(runtime, point.rev);
       // The client saw `rev` from the owner of its epoch; a later owner's row of that number is another edit.
       if (epoch === null || epoch > point.epoch) return null;
     }
@@ -132,6 +131,13 @@ export class Registry {
     if (entries.length !== start - point.rev) return null;
     log.window.extendBack(entries);
     return point.rev >= log.window.start ? point : null;
+  }
+
+  /** The epoch that a revision up to the head was written under; null when the journal lacks it. */
+  async #epochOf({ log, ledger, doc_id }: DocumentRuntime, rev: number): Promise<number | null> {
+    // What is not on disk yet was written by this very owner.
+    if (rev > ledger.durable_rev) return ledger.epoch;
+    return log.window.at(rev)?.epoch ?? (await this.#storage(epochOfRev(this.#parts.sql, doc_id, rev)));
   }
 
   /** The node's beats do not get through (or do again): see heartbeat.ts. */
@@ -216,7 +222,9 @@ export class Registry {
 
   /** Storage's answer, or UNAVAILABLE when it does not come in time. */
   async #storage<T>(answer: Promise<T>): Promise<T> {
-    const value = await within(this.#parts.clock, TIMES.claim_timeout_ms, answer);
+    const value = await within(this.#parts.clock, TIMES.claim_timeout_ms, answer).catch((error: unknown) => {
+      throw isStorageAway(error) ? unavailable() : error;
+    });
     if (value === TIMED_OUT) throw unavailable();
     return value;
   }

@@ -12,14 +12,15 @@
 import Delta from 'quill-delta';
 import * as Y from 'yjs';
 import { checkFits, type DeltaOps, docLength } from '../protocol/content/delta.ts';
-import { difference } from '../protocol/content/difference.ts';
 import { type EncodedState, snapshotOf, TEXT_ROOT } from '../protocol/snapshot.ts';
-import { holdsForeign, isForeign, isPlainObject, textOps } from '../protocol/text-ops.ts';
+import { holdsForeign, isForeign, textOps } from '../protocol/text-ops.ts';
+import { composeAll, trueEffect } from './effects.ts';
 import { isServerClientId } from './server-ids.ts';
 import { codeUnits, writeDelta } from './text-access.ts';
 import {
   type DecodedUpdate,
   decodeUpdate,
+  encodeStructs,
   mergeAll,
   nestsTooDeep,
   onlyCleansUp,
@@ -154,9 +155,16 @@ export class Replica {
   applyDelta(delta: DeltaOps): Change {
     const doc = this.#liveDoc();
     const text = doc.getText(TEXT_ROOT);
-    const change = this.#collect(true, false, () => {
-      doc.transact(() => writeDelta(text, delta));
-    });
+    // Its effect is what it says, so Yjs need not walk the whole text to tell; unless the text is a strange one.
+    const known = this.#foreign ? null : delta;
+    const change = this.#collect(
+      true,
+      false,
+      () => {
+        doc.transact(() => writeDelta(text, delta));
+      },
+      known,
+    );
     return change ?? { update: EMPTY_UPDATE, delta: [], amended: false };
   }
 
@@ -225,6 +233,20 @@ export class Replica {
     return decoded !== null && updateAddsNothing(decoded, this.#doc ?? this.#base);
   }
 
+  /**
+   * What of `update` was written by lost owners of this document and is not here: as an update without deletions, or null
+   * for nothing. Applied, it is deleted at once; see server-ids.ts.
+   */
+  ghostsIn(update: Uint8Array): Uint8Array | null {
+    const decoded = decodeUpdate(update);
+    if (decoded === null) return null;
+    const doc = this.#liveDoc();
+    const ghosts = decoded.structs.filter(
+      ({ id, length }) => this.#isLostOwner(id.client) && id.clock + length > Y.getState(doc.store, id.client),
+    );
+    return ghosts.length === 0 ? null : encodeStructs(ghosts);
+  }
+
   /** Whether `update` does nothing but clean up formatting, as a reader's client does by itself. */
   cleansUp(update: Uint8Array): boolean {
     const decoded = decodeUpdate(update);
@@ -272,18 +294,18 @@ export class Replica {
    * Runs one change and gathers all that Yjs emitted for it; null when it changed nothing. Yjs's own event deltas do not
    * tell the whole effect where the text holds what they do not count (see text-ops.ts), or where the change is
    * `suspicious`: it brings such a thing, or tears a surrogate pair. Then they are held against the text itself, and the
-   * difference of before and after counts where they do not add up to it.
+   * difference of before and after counts where they do not add up to it. `known` is the effect where nobody needs to ask.
    */
-  #collect(want_delta: boolean, suspicious: boolean, run: () => void): Change | null {
+  #collect(want_delta: boolean, suspicious: boolean, run: () => void, known: DeltaOps | null = null): Change | null {
     const verify = want_delta && (this.#foreign || suspicious);
     const before = verify ? this.ops() : [];
     this.#emitted = [];
     this.#effects = [];
-    this.#want_effects = want_delta;
+    this.#want_effects = want_delta && known === null;
     run();
     const update = mergeAll(this.#emitted);
     if (update === null) return null;
-    const told = want_delta && this.#effects.every(isPlainDelta) ? composeAll(this.#effects) : null;
+    const told = known ?? (want_delta ? composeAll(this.#effects) : null);
     this.#extendTail(update);
     this.#noteText(verify ? null : told);
     if (this.#foreign || suspicious) this.#foreign = holdsForeign(this.#liveDoc().getText(TEXT_ROOT));
@@ -360,23 +382,4 @@ function removeGhosts(doc: Y.Doc, client: number, from_clock: number): void {
     for (const struct of doc.store.clients.get(client) ?? [])
       if (struct.id.clock >= from_clock && struct instanceof Y.Item && !struct.deleted) struct.delete(transaction);
   });
-}
-
-/** What Yjs told, when it turns the text before into the text after; otherwise the difference of the two. */
-function trueEffect(before: DeltaOps, told: DeltaOps | null, after: DeltaOps): DeltaOps {
-  if (told !== null) {
-    const reached = new Delta(before).compose(new Delta(told)).ops as DeltaOps;
-    if (difference(reached, after).length === 0) return told;
-  }
-  return difference(before, after);
-}
-
-/** Whether all that an event delta inserts is text or an embed object; a shared type cannot even be copied. */
-function isPlainDelta(ops: DeltaOps): boolean {
-  return ops.every(({ insert }) => insert === undefined || typeof insert === 'string' || isPlainObject(insert));
-}
-
-function composeAll(effects: readonly DeltaOps[]): DeltaOps {
-  if (effects.length === 1) return effects[0] ?? [];
-  return effects.reduce((all, effect) => all.compose(new Delta(effect)), new Delta()).ops as DeltaOps;
 }

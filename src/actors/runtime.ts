@@ -29,7 +29,7 @@ import type { Ledger } from './ledger.ts';
 import { type Fanout, type JsonMember, type Member, tell, type YjsMember } from './member.ts';
 import { Membership } from './membership.ts';
 import { placeEdit } from './place-edit.ts';
-import { EMPTY_UPDATE, type Replica } from './replica.ts';
+import { type Applied, EMPTY_UPDATE, type Replica } from './replica.ts';
 import { SaveStatus } from './save-status.ts';
 import type { EditWindow } from './window.ts';
 import { YjsAcks } from './yjs-acks.ts';
@@ -240,28 +240,41 @@ export class DocumentRuntime {
   #yjsUpdates(member: YjsMember, updates: Updates, out: Outbox): void {
     if (!this.members.has(member)) return;
     const { bytes, whole } = updates;
+    if (!roleAllows(member.role, 'editor')) return this.#viewerUpdates(member, bytes, out);
     const known = (): boolean => bytes.every((update) => this.replica.covers(update));
-    if (!roleAllows(member.role, 'editor')) {
-      if (!known() && !bytes.every((update) => this.replica.cleansUp(update)))
-        member.send(deniedFrame('permission denied'));
-      return;
-    }
     if (this.#status.state === 'read_only') {
       // Its edits stay in the client's own document and come again when it is back.
       if (!known()) this.members.expel(member, CLOSE.OVERLOADED, 'read-only: storage is away');
       return;
     }
-    const applied = this.replica.applyUpdates(bytes, this.#wantsDeltas());
-    if (applied.kind === 'changed') {
-      const author = { user_id: member.user_id, client_id: member.client_id, seq: null };
-      const recorded = this.log.record(applied.change, author, this.#parts.clock.now());
-      this.#parts.observer.edits('yjs', bytes.length);
-      out.edits.push({ recorded, author: member, amended: applied.change.amended });
-    }
+    const applied = this.#applyYjs(member, bytes, out);
     if (applied.malformed) return this.members.expel(member, CLOSE.MALFORMED, 'an update does not decode');
     const { epoch, durable_rev } = this.ledger;
     this.#acks.took(member, bytes.length, this.log.head, { missing: applied.missing, whole, epoch, durable_rev });
     if (applied.missing) member.send(step1Frame(this.replica.stateVector()));
+  }
+
+  #applyYjs(member: YjsMember, bytes: readonly Uint8Array[], out: Outbox): Applied {
+    const applied = this.replica.applyUpdates(bytes, this.#wantsDeltas());
+    if (applied.kind === 'nothing') return applied;
+    const author = { user_id: member.user_id, client_id: member.client_id, seq: null };
+    const recorded = this.log.record(applied.change, author, this.#parts.clock.now());
+    this.#parts.observer.edits('yjs', bytes.length);
+    out.edits.push({ recorded, author: member, amended: applied.change.amended });
+    return applied;
+  }
+
+  /**
+   * A viewer's updates are refused, but a viewer's client may hold what a lost owner broadcast and never wrote: unless that
+   * is taken in and deleted, the viewer alone would go on reading it.
+   */
+  #viewerUpdates(member: YjsMember, bytes: readonly Uint8Array[], out: Outbox): void {
+    const harmless = (update: Uint8Array): boolean => this.replica.covers(update) || this.replica.cleansUp(update);
+    const news = bytes.filter((update) => !harmless(update));
+    if (news.length === 0) return;
+    const ghosts = news.map((update) => this.replica.ghostsIn(update)).filter((ghost) => ghost !== null);
+    if (ghosts.length > 0 && this.#status.state !== 'read_only') this.#applyYjs(member, ghosts, out);
+    if (!news.every(harmless)) member.send(deniedFrame('permission denied'));
   }
 
   #wantsDeltas(): boolean {

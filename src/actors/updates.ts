@@ -3,6 +3,7 @@
  * usually holds nothing new but always carries their whole delete set; recognising that lets readers come and go
  * without a `Y.Doc` ever being built, and lets viewers synchronise without being refused.
  */
+import * as encoding from 'lib0/encoding';
 import * as Y from 'yjs';
 import { LIMITS } from '../protocol/limits.ts';
 import { nestsDeeperThan } from '../protocol/nesting.ts';
@@ -65,6 +66,21 @@ function contentNests(content: Y.Item['content']): boolean {
   if (content instanceof Y.ContentFormat) return nestsDeeperThan(content.value, levels);
   if (content instanceof Y.ContentAny || content instanceof Y.ContentJSON) return nestsDeeperThan(content.arr, levels);
   return false;
+}
+
+/** An update of these structs alone, without deletions; they are sorted by client and clock, as in every update. */
+export function encodeStructs(structs: DecodedUpdate['structs']): Uint8Array {
+  const by_client = Map.groupBy(structs, ({ id }) => id.client);
+  const encoder = new Y.UpdateEncoderV1();
+  encoding.writeVarUint(encoder.restEncoder, by_client.size);
+  for (const [client, own] of by_client) {
+    encoding.writeVarUint(encoder.restEncoder, own.length);
+    encoder.writeClient(client);
+    encoding.writeVarUint(encoder.restEncoder, own[0]?.id.clock ?? 0);
+    for (const struct of own) struct.write(encoder, 0);
+  }
+  encoding.writeVarUint(encoder.restEncoder, 0);
+  return encoder.toUint8Array();
 }
 
 /**

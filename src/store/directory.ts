@@ -20,7 +20,9 @@ export interface SeenEntry {
 }
 
 /** Entries of documents that nobody gave up properly vanish after this. */
-const ENTRY_LIFE_S = 86_400;
+const OWNED_LIFE_S = 86_400;
+/** A claim takes milliseconds; a mark that nobody followed up must not keep others out. */
+const CLAIMING_LIFE_S = 5;
 
 const COMPARE_AND_SET = `
 local present = redis.call('GET', KEYS[1]) or ''
@@ -39,7 +41,7 @@ export class Directory {
 
   /** Takes the node out, unless another process beats under its name by now. */
   async leave(node: NodeIdentity): Promise<void> {
-    await this.redis.eval(COMPARE_AND_SET, 1, nodeKey(node.node_id), node.boot_id, '', ENTRY_LIFE_S);
+    await this.redis.eval(COMPARE_AND_SET, 1, nodeKey(node.node_id), node.boot_id, '', OWNED_LIFE_S);
   }
 
   /** The boots that beat under these names now; null for silence. */
@@ -62,7 +64,8 @@ export class Directory {
   /** Replaces what was seen by `next` (null deletes). Returns what stands there now: `next`'s text when it won. */
   async replace(doc_id: string, seen: string, next: ActorEntry | null): Promise<SeenEntry & { readonly won: boolean }> {
     const wanted = next === null ? '' : entryText(next);
-    const text = String(await this.redis.eval(COMPARE_AND_SET, 1, actorKey(doc_id), seen, wanted, ENTRY_LIFE_S));
+    const life_s = next?.state === 'claiming' ? CLAIMING_LIFE_S : OWNED_LIFE_S;
+    const text = String(await this.redis.eval(COMPARE_AND_SET, 1, actorKey(doc_id), seen, wanted, life_s));
     return { entry: parse(text), text, won: text === wanted };
   }
 }

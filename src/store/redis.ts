@@ -31,6 +31,8 @@ const KINDS = {
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     commandTimeout: COMMAND_TIMEOUT_MS,
+    // What is sent in one turn leaves in one write: a document publishes at every edit.
+    enableAutoPipelining: true,
   },
   standing: { maxRetriesPerRequest: null },
 } as const satisfies Record<RedisKind, RedisOptions>;

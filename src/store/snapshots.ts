@@ -36,7 +36,7 @@ export async function snapshotsDue(sql: Sql, revs_min: number, limit: number): P
   const rows = await sql<{ doc_id: string }[]>`
     SELECT h.doc_id
     FROM document_heads h JOIN documents d ON d.id = h.doc_id LEFT JOIN document_snapshots s USING (doc_id)
-    WHERE NOT d.deleted AND h.head_rev - coalesce(s.rev, 0) >= ${revs_min}
+    WHERE NOT d.deleted AND h.head_rev - coalesce(s.rev, 0) >= greatest(${revs_min}::bigint, h.head_rev / 32)
     ORDER BY h.head_rev - coalesce(s.rev, 0) DESC LIMIT ${limit}`;
   return rows.map((row) => row.doc_id);
 }

@@ -134,7 +134,7 @@ export abstract class Session {
     if (state.kind === 'open') return this.#guarded(() => this.take(frame, state.member));
     if (state.kind === 'closed') return;
     const { early } = state;
-    early.bytes += frame.length;
+    early.bytes += typeof frame === 'string' ? Buffer.byteLength(frame) : frame.length;
     if (
       early.frames.length >= LIMITS.queued_frames_before_open_max ||
       early.bytes > LIMITS.queued_bytes_before_open_max
