@@ -155,8 +155,10 @@ export class Replica {
   applyDelta(delta: DeltaOps): Change {
     const doc = this.#liveDoc();
     const text = doc.getText(TEXT_ROOT);
-    // Its effect is what it says, so Yjs need not walk the whole text to tell; unless the text is a strange one.
-    const known = this.#foreign ? null : delta;
+    // In plain text the effect is what the delta says, so Yjs need not walk the whole text to tell. With formatting it is
+    // not: what has no effect is not told, and whoever composes the two would differ.
+    const plain = !this.#foreign && !text._hasFormatting && delta.every((op) => op.attributes === undefined);
+    const known = plain ? delta : null;
     const change = this.#collect(
       true,
       false,
