@@ -5,7 +5,7 @@ import type { DeltaOps } from '../protocol/content/delta.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { snapshotOf } from '../protocol/snapshot.ts';
 import { type Applied, type Change, EMPTY_STATE, EMPTY_UPDATE, Replica, type TailEntry } from './replica.ts';
-import { isServerClientId, serverClientId } from './server-ids.ts';
+import { serverClientId } from './server-ids.ts';
 
 const random = seededRandom(71);
 const DOC = random.id();
@@ -552,99 +552,6 @@ describe('every unit of the text is one unit of its ops', () => {
     expect(replica.length()).toBe(3);
     replica.applyDelta([{ retain: 1 }, { insert: 'x' }]);
     expect(textOf(replica)).toBe('\ufffcx\ufffc\ufffc');
-  });
-});
-
-describe('ghosts: what a lost owner wrote and the journal never held', () => {
-  /** An owner of epoch 1 that journaled 'kept' and broadcast `lost` before it died. */
-  function lostOwner(lost: (owner: Replica) => Change): { base: ReturnType<typeof snapshotOf>; heard: Y.Doc } {
-    const owner = fresh(1);
-    const kept = owner.applyDelta([{ insert: 'kept' }]);
-    const [stored, heard] = [new Y.Doc(), client(7)];
-    for (const doc of [stored, heard]) Y.applyUpdate(doc, kept.update);
-    Y.applyUpdate(heard, lost(owner).update);
-    return { base: snapshotOf(stored), heard };
-  }
-
-  const next = (base: ReturnType<typeof snapshotOf>) => new Replica(DOC, serverClientId(DOC, 2), base, []);
-
-  test('are merged and deleted in the same change, also where Yjs merges them into an older item of that owner', () => {
-    const { base, heard } = lostOwner((owner) => owner.applyDelta([{ retain: 4 }, { insert: ' lost' }]));
-    const replica = next(base);
-    const applied = replica.applyUpdates([Y.encodeStateAsUpdate(heard, replica.stateVector())], true);
-    const change = changed(applied);
-    expect(change).toMatchObject({ delta: [], amended: true });
-    expect(textOf(replica)).toBe('kept');
-    Y.applyUpdate(heard, change.update);
-    expect(heard.getText('content').toString()).toBe('kept');
-    expect(Y.encodeStateVector(heard)).toEqual(replica.stateVector());
-  });
-
-  test('do not take along what a client typed beside and within them', () => {
-    const { base, heard } = lostOwner((owner) => owner.applyDelta([{ retain: 2 }, { insert: 'LOST' }]));
-    heard.getText('content').insert(4, 'mine');
-    expect(heard.getText('content').toString()).toBe('keLOmineSTpt');
-    const replica = next(base);
-    const change = changed(replica.applyUpdates([Y.encodeStateAsUpdate(heard, replica.stateVector())], true));
-    expect(textOf(replica)).toBe('keminept');
-    expect(change.delta).toEqual([{ retain: 2 }, { insert: 'mine' }]);
-    Y.applyUpdate(heard, change.update);
-    expect(heard.getText('content').toString()).toBe('keminept');
-  });
-
-  test('are gone with their formats and embeds', () => {
-    const { base, heard } = lostOwner((owner) =>
-      owner.applyDelta([{ retain: 4, attributes: { bold: true } }, { insert: { image: 'x' } }]),
-    );
-    const replica = next(base);
-    const change = changed(replica.applyUpdates([Y.encodeStateAsUpdate(heard, replica.stateVector())], true));
-    expect(replica.ops()).toEqual([{ insert: 'kept' }]);
-    Y.applyUpdate(heard, change.update);
-    expect(heard.getText('content').toDelta()).toEqual([{ insert: 'kept' }]);
-  });
-
-  test('come back from nobody: a second client that brings them changes nothing', () => {
-    const { base, heard } = lostOwner((owner) => owner.applyDelta([{ insert: 'lost ' }]));
-    const replica = next(base);
-    const brought = Y.encodeStateAsUpdate(heard, replica.stateVector());
-    replica.applyUpdates([brought], true);
-    expect(replica.applyUpdates([brought], true).kind).toBe('nothing');
-    expect(textOf(replica)).toBe('kept');
-  });
-
-  test('of several edits are gone, each time a client brings some of them', () => {
-    const pieces: Uint8Array[] = [];
-    const { base } = lostOwner((owner) => {
-      pieces.push(owner.applyDelta([{ retain: 4 }, { insert: 'one' }]).update);
-      const last = owner.applyDelta([{ retain: 2 }, { insert: 'two' }]);
-      pieces.push(last.update);
-      return last;
-    });
-    const replica = next(base);
-    for (const piece of pieces) {
-      expect(changed(replica.applyUpdates([piece], true)).delta).toEqual([]);
-      expect(textOf(replica)).toBe('kept');
-    }
-  });
-
-  test('what the journal holds of an earlier owner is no ghost', () => {
-    const owner = fresh(1);
-    const { update } = owner.applyDelta([{ insert: 'journaled' }]);
-    const replica = new Replica(DOC, serverClientId(DOC, 2), EMPTY_STATE, [
-      { update, delta: [{ insert: 'journaled' }] },
-    ]);
-    expect(replica.applyUpdates([update], true).kind).toBe('nothing');
-    expect(textOf(replica)).toBe('journaled');
-  });
-
-  test('another document whose text was copied over with its structs is not one', () => {
-    let other = random.id();
-    while (isServerClientId(DOC, serverClientId(other, 1))) other = random.id();
-    const source = new Replica(other, serverClientId(other, 1), EMPTY_STATE, []);
-    source.applyDelta([{ insert: 'copied' }]);
-    const replica = fresh(2);
-    changed(replica.applyUpdates([source.state()], true));
-    expect(textOf(replica)).toBe('copied');
   });
 });
 
