@@ -1,0 +1,132 @@
+import { beforeEach, describe, expect, test } from 'bun:test';
+import * as decoding from 'lib0/decoding';
+import * as Y from 'yjs';
+import type { TestYjsMember } from '../../test/support/core.ts';
+import { RuntimeRig } from '../../test/support/runtime.ts';
+
+let rig: RuntimeRig;
+let seed = 950;
+beforeEach(() => {
+  rig = new RuntimeRig(seed++);
+});
+
+/** The acks that a member was sent: epoch, revision, and its own frames that are covered when that is said. */
+function acks(member: TestYjsMember): number[][] {
+  return member.raw.flatMap((frame) => {
+    const decoder = decoding.createDecoder(frame);
+    if (decoding.readVarUint(decoder) !== 100) return [];
+    const numbers: number[] = [];
+    while (decoding.hasContent(decoder)) numbers.push(decoding.readVarUint(decoder));
+    return [numbers];
+  });
+}
+
+/** The last ack that counts the member's own frames. */
+const counted = (member: TestYjsMember): number[] | undefined => acks(member).findLast((ack) => ack.length === 3);
+
+/** A stock client, edit by edit. */
+class Typist {
+  readonly doc = new Y.Doc();
+
+  constructor(readonly member: TestYjsMember) {}
+
+  /** The update of one more letter. */
+  type(letter: string): Uint8Array {
+    const before = Y.encodeStateVector(this.doc);
+    this.doc.getText('content').insert(0, letter);
+    return Y.encodeStateAsUpdate(this.doc, before);
+  }
+
+  send(...updates: Uint8Array[]): void {
+    rig.turn(...updates.map((update) => ({ kind: 'update', member: this.member, update, whole: false }) as const));
+  }
+
+  /** Answers a step 1: everything that it has. */
+  answer(): void {
+    rig.turn({ kind: 'update', member: this.member, update: Y.encodeStateAsUpdate(this.doc), whole: true });
+  }
+}
+
+const typist = () => new Typist(rig.yjs('editor', true));
+
+describe('a member that asked for acks', () => {
+  test('is greeted with what is durable, and hears of nothing before its commit', () => {
+    rig.write([{ insert: 'a' }]);
+    rig.commit();
+    rig.ledger.epoch = 3;
+    const { member } = typist();
+    expect(acks(member)).toEqual([[3, 1, 0]]);
+    new Typist(member).send(new Typist(member).type('b'));
+    expect(acks(member)).toHaveLength(1);
+  });
+
+  test('learns how many of its own frames are on disk, turn by turn', () => {
+    const one = typist();
+    one.send(one.type('a'), one.type('b'));
+    one.send(one.type('c'));
+    rig.commit(1);
+    expect(counted(one.member)).toEqual([1, 1, 2]);
+    rig.commit(2);
+    expect(counted(one.member)).toEqual([1, 2, 3]);
+  });
+
+  test('learns it at once for frames that bring nothing new, but never ahead of an earlier frame that waits', () => {
+    const one = typist();
+    const first = one.type('a');
+    one.send(first);
+    rig.commit();
+    one.send(first);
+    expect(counted(one.member)).toEqual([1, 1, 2]);
+    one.send(one.type('b'));
+    one.send(first);
+    expect(counted(one.member)).toEqual([1, 1, 2]);
+    rig.commit();
+    expect(counted(one.member)).toEqual([1, 2, 4]);
+  });
+
+  test('is told nothing of a frame that could not be placed, until its whole difference is on disk', () => {
+    const one = typist();
+    const lost = one.type('a');
+    one.send(one.type('b'));
+    expect(rig.ledger.all).toHaveLength(0);
+    expect(counted(one.member)).toEqual([1, 0, 0]);
+    const other = typist();
+    other.send(other.type('x'));
+    rig.commit();
+    expect(counted(one.member)).toEqual([1, 0, 0]);
+    one.send(lost);
+    rig.commit();
+    // What was sent before the answer to the server's question is not known to be complete yet.
+    expect(counted(one.member)).toEqual([1, 0, 0]);
+    one.answer();
+    rig.commit();
+    expect(counted(one.member)?.[2]).toBe(3);
+    const reader = new Y.Doc();
+    Y.applyUpdate(reader, rig.runtime.replica.state());
+    expect(reader.getText('content').toString()).toContain('ba');
+  });
+
+  test('hears of what others write, without a count', () => {
+    const one = typist();
+    rig.write([{ insert: 'a' }]);
+    rig.commit();
+    expect(acks(one.member).at(-1)).toEqual([1, 1]);
+  });
+
+  test('is forgotten when it leaves', () => {
+    const one = typist();
+    one.send(one.type('a'));
+    rig.turn({ kind: 'leave', member: one.member });
+    const before = acks(one.member).length;
+    one.member.stage.audience.delete(one.member);
+    rig.commit();
+    expect(acks(one.member)).toHaveLength(before);
+  });
+});
+
+test('a member that did not ask hears of no ack', () => {
+  const silent = new Typist(rig.yjs());
+  silent.send(silent.type('a'));
+  rig.commit();
+  expect(acks(silent.member)).toEqual([]);
+});
