@@ -1,260 +1,157 @@
-/**
- * The client's text against a model of the server that is nothing but quill-delta: a history of deltas with an owner who
- * may die and take what was not acked with it. No sockets and no storage, so thousands of histories take a second; what
- * the model leaves out (Yjs, frames, storage) is in test/fuzz.
- */
+/** The rules of the client's text, one by one; text-random.test.ts plays them all at once. */
 import { describe, expect, test } from 'bun:test';
 import Delta, { type Op } from 'quill-delta';
-import { type Random, seededRandom } from '../src/base/random.ts';
-import { documentOf } from './delta.ts';
 import { SharedText } from './text.ts';
 
-interface Row {
-  readonly delta: Delta;
-  readonly client: number;
-  readonly seq: number;
+/** A text that received this content at this point, with nothing of its own. */
+function textOfServer(content: string, rev = 1): SharedText {
+  const text = new SharedText();
+  text.replace(1, rev, 0, [{ insert: content }]);
+  return text;
 }
 
-type Sent = { readonly seq: number; readonly base_rev: number; readonly delta: Delta };
-type Told =
-  | {
-      readonly kind: 'ready';
-      readonly epoch: number;
-      readonly rev: number;
-      readonly last_seq: number;
-      readonly content: Op[] | null;
-    }
-  | { readonly kind: 'edit'; readonly rev: number; readonly row: Row }
-  | { readonly kind: 'ack'; readonly epoch: number; readonly rev: number };
-
-class Owner {
-  rows: Row[] = [];
-  durable = 0;
-  epoch = 1;
-  /** The epoch that wrote each row. */
-  epochs: number[] = [];
-
-  content(): Delta {
-    return this.rows.reduce((text, { delta }) => text.compose(delta), new Delta());
-  }
-
-  lastSeq(client: number): number {
-    return this.rows.reduce((last, row) => (row.client === client ? Math.max(last, row.seq) : last), 0);
-  }
-
-  /** What the contract's `ready` says to a client that stopped at this point, and what follows it. */
-  join(client: number, known: boolean, epoch: number, rev: number): Told[] {
-    const in_history = known && rev <= this.rows.length && (this.epochs[rev - 1] ?? 0) <= epoch;
-    const ready: Told = {
-      kind: 'ready',
-      epoch: this.epoch,
-      rev: this.rows.length,
-      last_seq: this.lastSeq(client),
-      content: in_history ? null : structuredClone(this.content().ops),
-    };
-    const missed = in_history
-      ? this.rows.slice(rev).map((row, i): Told => ({ kind: 'edit', rev: rev + i + 1, row }))
-      : [];
-    return [ready, ...missed, { kind: 'ack', epoch: this.epoch, rev: this.durable }];
-  }
-
-  take(client: number, { seq, base_rev, delta }: Sent): Row {
-    if (seq !== this.lastSeq(client) + 1)
-      throw new Error(`client ${client} sent seq ${seq}, held is ${this.lastSeq(client)}`);
-    if (delta.ops.every((op) => op.retain !== undefined && op.attributes === undefined))
-      throw new Error('an edit that changes nothing');
-    const carried = this.rows.slice(base_rev).reduce((later, row) => row.delta.transform(later, true), delta);
-    const row = { delta: carried, client, seq };
-    this.rows.push(row);
-    this.epochs.push(this.epoch);
-    return row;
-  }
-
-  /** Another owner takes over; it knows `kept` rows. */
-  die(kept: number): void {
-    this.rows.length = kept;
-    this.epochs.length = kept;
-    this.epoch += 1;
-    this.durable = kept;
-  }
+/** Types and sends; returns what was sent. */
+function send(text: SharedText, edit: Delta): Op[] | undefined {
+  text.edit(edit);
+  return text.take()?.delta.ops;
 }
 
-class Client {
-  readonly text = new SharedText();
-  /** What an editor that follows the changes shows. */
-  shown = new Delta();
-  inbox: Told[] = [];
-  outbox: Sent[] = [];
-  connected = false;
-
-  constructor(readonly id: number) {}
-
-  change(delta: Delta): void {
-    this.shown = this.shown.compose(delta);
-  }
-
-  type(edit: Delta): void {
-    this.text.edit(edit);
-    this.change(edit);
-    this.flush();
-  }
-
-  flush(): void {
-    if (!this.connected) return;
-    const next = this.text.take();
-    if (next !== null) this.outbox.push(next);
-  }
-
-  /** Takes one message; false when it has to start over with the whole content. */
-  hear(told: Told): boolean {
-    const { text } = this;
-    if (told.kind === 'ack') text.acked(told.epoch, told.rev);
-    else if (told.kind === 'edit') {
-      const ours = told.row.client === this.id && told.row.seq === text.in_flight_seq;
-      this.change(ours ? text.landed(told.rev, told.row.delta.ops) : text.remote(told.rev, told.row.delta.ops));
-    } else if (told.content !== null) {
-      this.connected = true;
-      this.change(text.replace(told.epoch, told.rev, told.last_seq, told.content));
-    } else {
-      this.connected = true;
-      if (text.resume(told.epoch, told.last_seq) === 'content_needed') return false;
-    }
-    this.flush();
-    return true;
-  }
-}
-
-const COLOURS = ['red', 'blue', null];
-
-function randomEdit(random: Random, content: Delta, marker: string | null): Delta {
-  const below = (limit: number): number => Math.floor(random.float() * limit);
-  const length = content.length();
-  const at = below(length + 1);
-  const edit = new Delta().retain(at);
-  const span = Math.min(length - at, 1 + below(6));
-  if (marker !== null) return edit.insert(marker, below(4) === 0 ? { bold: true } : undefined);
-  switch (below(5)) {
-    case 0:
-      return span > 0 ? edit.delete(span) : edit.insert('x');
-    case 1:
-      return span > 0 ? edit.retain(span, { colour: COLOURS[below(3)] ?? null }) : edit.insert('y');
-    case 2:
-      return edit.insert({ image: String(below(3)) });
-    case 3:
-      return span > 0 ? edit.insert('ab').delete(span) : edit.insert('z');
-    default:
-      return edit.insert('abcdef'.slice(0, 1 + below(6)), below(3) === 0 ? { colour: 'red' } : undefined);
-  }
-}
-
-/** Runs one history and checks what must hold at its end. */
-function play(seed: number, deaths: boolean): void {
-  const random = seededRandom(seed);
-  const below = (limit: number): number => Math.floor(random.float() * limit);
-  const owner = new Owner();
-  const clients = [0, 1, 2].map((id) => new Client(id));
-  const typed: string[] = [];
-  const deleted = new Set<string>();
-  const broadcast = (told: Told): void => {
-    for (const client of clients) if (client.connected || client.inbox.length > 0) client.inbox.push(told);
-  };
-  const disconnect = (client: Client): void => {
-    client.connected = false;
-    client.inbox = [];
-    client.outbox = [];
-    client.text.disconnected();
-  };
-  const connect = (client: Client, whole = false): void => {
-    disconnect(client);
-    const { known, epoch, rev } = client.text;
-    client.inbox = owner.join(client.id, known && !whole, epoch, rev);
-  };
-  const hear = (client: Client): void => {
-    const told = client.inbox.shift();
-    if (told !== undefined && !client.hear(told)) connect(client, true);
-  };
-  const serve = (client: Client): void => {
-    const sent = client.outbox.shift();
-    if (sent !== undefined) broadcast({ kind: 'edit', rev: owner.rows.length + 1, row: owner.take(client.id, sent) });
-  };
-  const ack = (rev: number): void => {
-    owner.durable = rev;
-    broadcast({ kind: 'ack', epoch: owner.epoch, rev });
-  };
-  for (let step = 0; step < 100; step += 1) {
-    const client = clients[below(3)] as Client;
-    const what = below(20);
-    if (what < 7) {
-      const marker = below(2) === 0 ? String.fromCodePoint(0xe000 + typed.length) : null;
-      if (marker !== null) typed.push(marker);
-      const edit = randomEdit(random, client.text.content, marker);
-      for (const gone of textDeleted(edit, client.text.content)) deleted.add(gone);
-      client.type(edit);
-    } else if (what < 12) for (let n = below(5); n >= 0; n -= 1) hear(client);
-    else if (what < 17) serve(client);
-    else if (what === 17) disconnect(client);
-    else if (what === 18) ack(owner.durable + below(owner.rows.length - owner.durable + 1));
-    else if (deaths) {
-      for (const each of clients) disconnect(each);
-      owner.die(owner.durable + below(owner.rows.length - owner.durable + 1));
-    }
-    if (!client.connected && client.inbox.length === 0 && below(3) === 0) connect(client, below(3) === 0);
-    checkShown(client);
-  }
-  for (let busy = true; busy; ) {
-    busy = false;
-    for (const client of clients) {
-      if (!client.connected && client.inbox.length === 0) connect(client);
-      while (client.inbox.length + client.outbox.length > 0) {
-        busy = true;
-        hear(client);
-        serve(client);
-      }
-    }
-  }
-  ack(owner.rows.length);
-  const end = owner.content();
-  for (const client of clients) {
-    while (client.inbox.length > 0) hear(client);
-    expect(documentOf(client.text.content.ops).ops).toEqual(documentOf(end.ops).ops);
-    checkShown(client);
-    expect(client.text.unacked).toBe(0);
-  }
-  const written = owner.rows.map(({ delta }) => textOf(delta)).join('');
-  const left = textOf(end);
-  for (const marker of typed) {
-    expect(count(written, marker)).toBeLessThanOrEqual(1);
-    expect(count(left, marker)).toBe(deleted.has(marker) ? count(left, marker) : 1);
-  }
-}
-
-function checkShown(client: Client): void {
-  // Comparing as JSON first: this runs after every step.
-  if (JSON.stringify(client.shown.ops) !== JSON.stringify(client.text.content.ops))
-    expect(client.shown.ops).toEqual(client.text.content.ops);
-}
-
-function textOf(delta: Delta): string {
-  return delta.ops.map(({ insert }) => (typeof insert === 'string' ? insert : '')).join('');
-}
-
-/** What an edit of this text deletes. */
-function textDeleted(edit: Delta, content: Delta): string {
-  return textOf(edit.invert(content));
-}
-
-function count(text: string, marker: string): number {
-  return text.split(marker).length - 1;
-}
-
-const SEEDS = 300;
-
-describe('the text of a client', () => {
-  test('converges with every other through delays, breaks and resumes, each edit once', () => {
-    for (let seed = 1; seed <= SEEDS; seed += 1) play(seed, false);
+describe('an edit that is in flight', () => {
+  test('is alone: what is typed meanwhile is composed into the next one', () => {
+    const text = textOfServer('ab');
+    expect(send(text, new Delta().insert('1'))).toEqual([{ insert: '1' }]);
+    expect(send(text, new Delta().retain(1).insert('2'))).toBeUndefined();
+    expect(send(text, new Delta().retain(2).insert('3'))).toBeUndefined();
+    text.landed(2, [{ insert: '1' }]);
+    expect(text.take()).toEqual({ seq: 2, base_rev: 2, delta: new Delta().retain(1).insert('23') });
   });
 
-  test('converges when owners die and take confirmed edits with them, each edit once', () => {
-    for (let seed = 1; seed <= SEEDS; seed += 1) play(seed, true);
+  test('is sent again with its seq when the document does not hold it, and only awaited when it does', () => {
+    for (const held of [false, true]) {
+      const text = textOfServer('ab');
+      send(text, new Delta().insert('1'));
+      text.disconnected();
+      expect(text.resume(1, held ? 1 : 0)).toBe('resumed');
+      expect(text.take()?.seq ?? null).toBe(held ? null : 1);
+      expect(text.in_flight_seq).toBe(1);
+      expect(text.landed(2, [{ insert: '1' }]).ops).toEqual([]);
+      expect(text.unconfirmed).toBe(0);
+    }
+  });
+
+  test('that came to nothing while it was away is dropped, and its seq goes to the next one', () => {
+    const text = textOfServer('abc');
+    send(text, new Delta().delete(2));
+    text.disconnected();
+    text.replace(1, 5, 0, [{ insert: 'c' }]);
+    expect(send(text, new Delta().retain(1).insert('d'))).toEqual([{ retain: 1 }, { insert: 'd' }]);
+    expect(text.in_flight_seq).toBe(1);
+  });
+
+  test('that is refused is taken out of the text, with what was typed after it left in', () => {
+    const text = textOfServer('abc');
+    send(text, new Delta().delete(1).insert('X'));
+    text.edit(new Delta().retain(3).insert('!'));
+    expect(text.content.ops).toEqual([{ insert: 'Xbc!' }]);
+    const { change, lost } = text.refused();
+    expect(lost.ops).toEqual([{ insert: 'X' }, { delete: 1 }]);
+    expect(change.ops).toEqual([{ insert: 'a' }, { delete: 1 }]);
+    expect(text.content.ops).toEqual([{ insert: 'abc!' }]);
+    expect(text.take()).toEqual({ seq: 1, base_rev: 1, delta: new Delta().retain(3).insert('!') });
+  });
+
+  test('of which the server formed another opinion leaves everybody with the server’s', () => {
+    const text = textOfServer('ab');
+    send(text, new Delta().retain(2).insert('X', { bold: true }));
+    text.edit(new Delta().retain(3).insert('c'));
+    expect(text.landed(2, [{ retain: 2 }, { insert: 'X' }]).ops).toEqual([
+      { retain: 2 },
+      { retain: 1, attributes: { bold: null } },
+    ]);
+    expect(text.content.ops).toEqual([{ insert: 'abXc' }]);
+  });
+});
+
+describe('edits that an owner took with it', () => {
+  test('are sent again in order, with their old seqs, each as it stood', () => {
+    const text = textOfServer('one\n');
+    for (const [i, letters] of ['aa', 'bb'].entries()) {
+      send(text, new Delta().retain(2 * i).insert(letters));
+      text.landed(2 + 2 * i, [...(i === 0 ? [] : [{ retain: 2 * i }]), { insert: letters }]);
+      // Somebody else types into the middle of it, and deletes its last letter.
+      text.remote(3 + 2 * i, [{ retain: 2 * i + 1 }, { insert: '*' }, { delete: 1 }]);
+    }
+    send(text, new Delta().retain(8).insert('in flight'));
+    text.edit(new Delta().insert('typed '));
+    expect(text.content.ops).toEqual([{ insert: 'typed a*b*one\nin flight' }]);
+    text.disconnected();
+    text.replace(2, 1, 0, [{ insert: 'one\n' }]);
+    expect(text.content.ops).toEqual([{ insert: 'typed abone\nin flight' }]);
+    const sent: unknown[] = [];
+    for (let next = text.take(), rev = 2; next !== null; next = text.take(), rev += 1) {
+      sent.push([next.seq, next.base_rev, next.delta.ops]);
+      text.landed(rev, next.delta.ops);
+    }
+    expect(sent).toEqual([
+      [1, 1, [{ insert: 'a' }]],
+      [2, 2, [{ retain: 1 }, { insert: 'b' }]],
+      [3, 3, [{ retain: 6 }, { insert: 'in flight' }]],
+      [4, 4, [{ insert: 'typed ' }]],
+    ]);
+  });
+
+  test('are not sent again when the next owner has them', () => {
+    const text = textOfServer('');
+    send(text, new Delta().insert('a'));
+    text.landed(2, [{ insert: 'a' }]);
+    send(text, new Delta().insert('b'));
+    text.disconnected();
+    text.replace(2, 3, 2, [{ insert: 'ba' }]);
+    expect(text.take()).toBeNull();
+    expect(text.unacked).toBe(2);
+    text.acked(2, 3);
+    expect(text.unacked).toBe(0);
+  });
+
+  test('are whole even when the content came whole in between, however little of them a comparison finds', () => {
+    const text = textOfServer('Once upon a time\n');
+    send(text, new Delta().retain(17).insert('@', { colour: 'red' }));
+    text.disconnected();
+    const others = { insert: '@ somebody else wrote a lot' };
+    text.replace(1, 9, 1, [
+      { insert: 'Once upon a time\nxyz' },
+      { insert: '@', attributes: { colour: 'red' } },
+      others,
+    ]);
+    text.disconnected();
+    text.replace(2, 1, 0, [{ insert: 'Once upon a time\n' }]);
+    expect(text.content.ops).toEqual([
+      { insert: 'Once upon a time\n' },
+      { insert: '@', attributes: { colour: 'red' } },
+    ]);
+    expect(text.take()).toEqual({ seq: 1, base_rev: 1, delta: new Delta().retain(17).insert('@', { colour: 'red' }) });
+  });
+
+  test('are forgotten once they are acked, whatever the next owner says', () => {
+    const text = textOfServer('');
+    send(text, new Delta().insert('a'));
+    text.landed(2, [{ insert: 'a' }]);
+    text.acked(1, 2);
+    text.disconnected();
+    text.replace(2, 2, 1, [{ insert: 'a' }]);
+    expect(text.unacked).toBe(0);
+  });
+});
+
+describe('a connection that begins at our point', () => {
+  test('is of no use when the document holds more or less of us than we know: the content is needed', () => {
+    const text = textOfServer('');
+    send(text, new Delta().insert('a'));
+    text.landed(2, [{ insert: 'a' }]);
+    text.disconnected();
+    expect(text.resume(1, 0)).toBe('content_needed');
+    expect(text.resume(1, 2)).toBe('content_needed');
+    expect(text.resume(1, 1)).toBe('resumed');
+    expect(new SharedText().resume(1, 0)).toBe('content_needed');
   });
 });
