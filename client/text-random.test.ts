@@ -248,7 +248,7 @@ function count(text: string, marker: string): number {
 }
 
 /** Histories of each kind. */
-const SEEDS = 150;
+const SEEDS = 100;
 
 describe('the text of a client', () => {
   test('converges with every other through delays, breaks and resumes, each edit once', () => {

@@ -110,10 +110,16 @@ export class JsonActor {
   }
 
   disturb(): void {
-    const { stage, line } = this;
-    if (line.held) {
+    const { stage, line, client } = this;
+    if (client.connection.kind === 'closed') {
+      stage.note('comes back');
+      client.connect();
+    } else if (line.held) {
       stage.note('released');
       line.release();
+    } else if (stage.dice.once(5)) {
+      stage.note('leaves');
+      client.close();
     } else if (stage.dice.once(3)) {
       stage.note('cut');
       line.cut();
@@ -177,7 +183,7 @@ export class YjsActor {
     this.stage.note(inherits ? 'types with inherited format' : 'types', edit.ops);
     this.stage.ledger.edited(edit, flat);
     if (inherits) this.doc.transact(() => this.#write(edit));
-    else this.text.applyDelta(edit.ops, { sanitize: false });
+    else this.text.applyDelta(structuredClone(edit.ops));
   }
 
   disturb(): void {
