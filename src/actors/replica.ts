@@ -12,6 +12,7 @@
 import Delta from 'quill-delta';
 import * as Y from 'yjs';
 import { checkFits, type DeltaOps, docLength } from '../protocol/content/delta.ts';
+import { difference } from '../protocol/content/difference.ts';
 import { type EncodedState, snapshotOf, TEXT_ROOT } from '../protocol/snapshot.ts';
 import { holdsForeign, isForeign, textOps } from '../protocol/text-ops.ts';
 import { composeAll, trueEffect } from './effects.ts';
@@ -20,13 +21,13 @@ import { codeUnits, writeDelta } from './text-access.ts';
 import {
   type DecodedUpdate,
   decodeUpdate,
-  encodeStructs,
+  judgeViewer,
   mergeAll,
   nestsTooDeep,
-  onlyCleansUp,
   splitsPair,
   typesNestTooDeep,
   updateAddsNothing,
+  type ViewerUpdate,
 } from './updates.ts';
 
 /** The encoding of an update that changes nothing. */
@@ -155,10 +156,8 @@ export class Replica {
   applyDelta(delta: DeltaOps): Change {
     const doc = this.#liveDoc();
     const text = doc.getText(TEXT_ROOT);
-    // In plain text the effect is what the delta says, so Yjs need not walk the whole text to tell. With formatting it is
-    // not: what has no effect is not told, and whoever composes the two would differ.
-    const plain = !this.#foreign && !text._hasFormatting && delta.every((op) => op.attributes === undefined);
-    const known = plain ? delta : null;
+    // Its effect is what it says, so Yjs need not walk the whole text to tell; unless the text is a strange one.
+    const known = this.#foreign ? null : delta;
     const change = this.#collect(
       true,
       false,
@@ -235,24 +234,31 @@ export class Replica {
     return decoded !== null && updateAddsNothing(decoded, this.#doc ?? this.#base);
   }
 
-  /**
-   * What of `update` was written by lost owners of this document and is not here: as an update without deletions, or null
-   * for nothing. Applied, it is deleted at once; see server-ids.ts.
-   */
-  ghostsIn(update: Uint8Array): Uint8Array | null {
+  /** What a viewer's update amounts to; see {@link judgeViewer}. Changes nothing here. */
+  judgeViewer(update: Uint8Array): ViewerUpdate {
     const decoded = decodeUpdate(update);
-    if (decoded === null) return null;
-    const doc = this.#liveDoc();
-    const ghosts = decoded.structs.filter(
-      ({ id, length }) => this.#isLostOwner(id.client) && id.clock + length > Y.getState(doc.store, id.client),
-    );
-    return ghosts.length === 0 ? null : encodeStructs(ghosts);
+    if (decoded === null) return { kind: 'edit', ghosts: null };
+    return judgeViewer(decoded, this.#liveDoc(), (client) => this.#isLostOwner(client));
   }
 
-  /** Whether `update` does nothing but clean up formatting, as a reader's client does by itself. */
-  cleansUp(update: Uint8Array): boolean {
-    const decoded = decodeUpdate(update);
-    return decoded !== null && decoded.structs.length === 0 && onlyCleansUp(decoded, this.#liveDoc());
+  /**
+   * Applies deletions of formatting marks, provided that the text reads the same without them; null when it would not, or
+   * nothing changes. What is not to be is undone by building the document again, since a deletion cannot be taken back.
+   */
+  applyCleanUp(update: Uint8Array): Change | null {
+    const doc = this.#liveDoc();
+    const before = this.ops();
+    this.#emitted = [];
+    this.#want_effects = false;
+    Y.transact(doc, () => Y.applyUpdate(doc, update), null, false);
+    const emitted = mergeAll(this.#emitted);
+    if (emitted === null) return null;
+    if (difference(before, textOps(doc.getText(TEXT_ROOT))).length > 0) {
+      this.destroy();
+      return null;
+    }
+    this.#extendTail(emitted);
+    return { update: emitted, delta: [], amended: this.#emitted.length > 1 };
   }
 
   /** Runs `read` on the live text; builds the document when it must. */

@@ -29,7 +29,7 @@ import type { Ledger } from './ledger.ts';
 import { type Fanout, type JsonMember, type Member, tell, type YjsMember } from './member.ts';
 import { Membership } from './membership.ts';
 import { placeEdit } from './place-edit.ts';
-import { type Applied, EMPTY_UPDATE, type Replica } from './replica.ts';
+import { type Change, EMPTY_UPDATE, type Replica } from './replica.ts';
 import { SaveStatus } from './save-status.ts';
 import type { EditWindow } from './window.ts';
 import { YjsAcks } from './yjs-acks.ts';
@@ -247,34 +247,38 @@ export class DocumentRuntime {
       if (!known()) this.members.expel(member, CLOSE.OVERLOADED, 'read-only: storage is away');
       return;
     }
-    const applied = this.#applyYjs(member, bytes, out);
+    const applied = this.replica.applyUpdates(bytes, this.#wantsDeltas());
+    if (applied.kind === 'changed') this.#recordYjs(member, applied.change, bytes.length, out);
     if (applied.malformed) return this.members.expel(member, CLOSE.MALFORMED, 'an update does not decode');
     const { epoch, durable_rev } = this.ledger;
     this.#acks.took(member, bytes.length, this.log.head, { missing: applied.missing, whole, epoch, durable_rev });
     if (applied.missing) member.send(step1Frame(this.replica.stateVector()));
   }
 
-  #applyYjs(member: YjsMember, bytes: readonly Uint8Array[], out: Outbox): Applied {
-    const applied = this.replica.applyUpdates(bytes, this.#wantsDeltas());
-    if (applied.kind === 'nothing') return applied;
+  #recordYjs(member: YjsMember, change: Change, updates: number, out: Outbox): void {
     const author = { user_id: member.user_id, client_id: member.client_id, seq: null };
-    const recorded = this.log.record(applied.change, author, this.#parts.clock.now());
-    this.#parts.observer.edits('yjs', bytes.length);
-    out.edits.push({ recorded, author: member, amended: applied.change.amended });
-    return applied;
+    const recorded = this.log.record(change, author, this.#parts.clock.now());
+    this.#parts.observer.edits('yjs', updates);
+    out.edits.push({ recorded, author: member, amended: change.amended });
   }
 
   /**
-   * A viewer's updates are refused, but a viewer's client may hold what a lost owner broadcast and never wrote: unless that
-   * is taken in and deleted, the viewer alone would go on reading it.
+   * A viewer's edits are refused. What the viewer's client does by itself is not an edit: formatting that it cleaned up is
+   * taken when the text reads the same without, and what a lost owner left with it, it is told to drop.
    */
   #viewerUpdates(member: YjsMember, bytes: readonly Uint8Array[], out: Outbox): void {
-    const harmless = (update: Uint8Array): boolean => this.replica.covers(update) || this.replica.cleansUp(update);
-    const news = bytes.filter((update) => !harmless(update));
-    if (news.length === 0) return;
-    const ghosts = news.map((update) => this.replica.ghostsIn(update)).filter((ghost) => ghost !== null);
-    if (ghosts.length > 0 && this.#status.state !== 'read_only') this.#applyYjs(member, ghosts, out);
-    if (!news.every(harmless)) member.send(deniedFrame('permission denied'));
+    let refused = false;
+    for (const update of bytes) {
+      if (this.replica.covers(update)) continue;
+      const { kind, ghosts } = this.replica.judgeViewer(update);
+      if (ghosts !== null) member.send(updateFrame(ghosts));
+      if (kind === 'edit') refused = true;
+      if (kind !== 'clean_up' || this.#status.state === 'read_only') continue;
+      const change = this.replica.applyCleanUp(update);
+      if (change === null) refused = true;
+      else this.#recordYjs(member, change, 1, out);
+    }
+    if (refused) member.send(deniedFrame('permission denied'));
   }
 
   #wantsDeltas(): boolean {

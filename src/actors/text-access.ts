@@ -9,7 +9,7 @@ const FOUND_STEPS_MAX = 2;
 export function writeDelta(text: Y.Text, delta: DeltaOps): void {
   // Yjs keeps a cache of positions for plain insertions and deletions; whatever touches formatting walks from the start.
   const walks = delta.filter((op) => op.attributes !== undefined || (op.insert !== undefined && text._hasFormatting));
-  if (walks.length > FOUND_STEPS_MAX) return text.applyDelta(delta);
+  if (walks.length > FOUND_STEPS_MAX) return text.applyDelta(delta.map(ownAttributes));
   let index = 0;
   for (const op of delta) {
     if (typeof op.insert === 'string') {
@@ -26,6 +26,11 @@ export function writeDelta(text: Y.Text, delta: DeltaOps): void {
       index += op.retain;
     }
   }
+}
+
+/** Yjs writes into the attributes that it is handed; these are also journaled and sent. */
+function ownAttributes(op: DeltaOps[number]): DeltaOps[number] {
+  return op.attributes === undefined ? op : { ...op, attributes: { ...op.attributes } };
 }
 
 /** Reads single code units of the text; each call walks on from the last when it can. */

@@ -33,12 +33,11 @@ export function decodeUpdate(update: Uint8Array): DecodedUpdate | null {
 }
 
 /**
- * Whether the update does nothing but take formatting marks away. Every stock client that receives formatted text cleans up
- * marks that have no effect, whoever its user is; that is no edit of theirs.
+ * Whether these deletions only take formatting marks away. Every stock client that receives formatted text cleans up marks
+ * that have no effect, whoever its user is.
  */
-export function onlyCleansUp(update: DecodedUpdate, doc: Y.Doc): boolean {
-  if (update.structs.length > 0) return false;
-  for (const [client, ranges] of update.ds.clients as Deletions) {
+function onlyCleansUp(deletions: Deletions, doc: Y.Doc): boolean {
+  for (const [client, ranges] of deletions) {
     const structs = doc.store.clients.get(client) ?? [];
     for (const { clock, len } of ranges) {
       if (clock + len > Y.getState(doc.store, client)) return false;
@@ -68,19 +67,52 @@ function contentNests(content: Y.Item['content']): boolean {
   return false;
 }
 
-/** An update of these structs alone, without deletions; they are sorted by client and clock, as in every update. */
-export function encodeStructs(structs: DecodedUpdate['structs']): Uint8Array {
+/** What an update of somebody who may only read amounts to. */
+export type ViewerUpdate =
+  /** Nothing that the document does not hold, ghosts apart. */
+  | { readonly kind: 'nothing'; readonly ghosts: Uint8Array | null }
+  /** Formatting marks are taken away, perhaps without effect. */
+  | { readonly kind: 'clean_up'; readonly ghosts: Uint8Array | null }
+  /** A change, which is not theirs to make. */
+  | { readonly kind: 'edit'; readonly ghosts: Uint8Array | null };
+
+/**
+ * Judges what a viewer's client sends without being asked by its user. Stock clients offer whatever the server seems to
+ * lack: clean-ups of formatting, and text that a lost owner broadcast and never wrote. Of the latter nothing is taken in;
+ * `ghosts` is an update of deletions alone that makes the client let go of it by itself.
+ */
+export function judgeViewer(update: DecodedUpdate, doc: Y.Doc, isGhost: (client: number) => boolean): ViewerUpdate {
+  const state = (client: number): number => Y.getState(doc.store, client);
+  const unknown = update.structs.filter(({ id, length }) => id.clock + length > state(id.client));
+  const lost = unknown.filter(({ id }) => isGhost(id.client));
+  const ghosts = lost.length === 0 ? null : encodeDeletions(lost, state);
+  const deletions = new Map<number, { clock: number; len: number }[]>();
+  for (const [client, ranges] of update.ds.clients as Deletions)
+    deletions.set(
+      client,
+      ranges.filter(({ clock }) => !(isGhost(client) && clock >= state(client))),
+    );
+  if (unknown.length > lost.length) return { kind: 'edit', ghosts };
+  if (deletionsDone(deletions, doc)) return { kind: 'nothing', ghosts };
+  return { kind: lost.length === 0 && onlyCleansUp(deletions, doc) ? 'clean_up' : 'edit', ghosts };
+}
+
+/** An update that deletes these structs, as far as they are not here, and nothing else. */
+function encodeDeletions(structs: DecodedUpdate['structs'], state: (client: number) => number): Uint8Array {
   const by_client = Map.groupBy(structs, ({ id }) => id.client);
-  const encoder = new Y.UpdateEncoderV1();
-  encoding.writeVarUint(encoder.restEncoder, by_client.size);
+  const encoder = encoding.createEncoder();
+  encoding.writeVarUint(encoder, 0);
+  encoding.writeVarUint(encoder, by_client.size);
   for (const [client, own] of by_client) {
-    encoding.writeVarUint(encoder.restEncoder, own.length);
-    encoder.writeClient(client);
-    encoding.writeVarUint(encoder.restEncoder, own[0]?.id.clock ?? 0);
-    for (const struct of own) struct.write(encoder, 0);
+    encoding.writeVarUint(encoder, client);
+    encoding.writeVarUint(encoder, own.length);
+    for (const { id, length } of own) {
+      const from = Math.max(id.clock, state(client));
+      encoding.writeVarUint(encoder, from);
+      encoding.writeVarUint(encoder, id.clock + length - from);
+    }
   }
-  encoding.writeVarUint(encoder.restEncoder, 0);
-  return encoder.toUint8Array();
+  return encoding.toUint8Array(encoder);
 }
 
 /**
