@@ -87,8 +87,9 @@ export class DocumentRuntime {
   readonly #acks = new YjsAcks();
   /** Until when (monotonic) deltas are computed for readers who may come back. */
   #demand_until = 0;
+  #ended = false;
   /** Who waits for a revision to be on disk, by revision. */
-  #waiters: { readonly rev: number; readonly done: () => void }[] = [];
+  #waiters: { readonly rev: number; readonly done: () => void; readonly lost: (error: Error) => void }[] = [];
 
   constructor(doc_id: string, replica: Replica, ledger: Ledger, window: EditWindow, parts: RuntimeParts) {
     this.doc_id = doc_id;
@@ -147,17 +148,22 @@ export class DocumentRuntime {
     this.#status.update();
   }
 
-  /** Resolves once `rev` is on disk. */
+  /** Resolves once `rev` is on disk; rejects with UNAVAILABLE when the document ends before that is known. */
   durable(rev: number): Promise<void> {
     if (rev <= this.ledger.durable_rev) return Promise.resolve();
-    return new Promise((resolve) => {
+    if (this.#ended) return Promise.reject(unavailable('The document moved before the edit was written.', 1));
+    return new Promise((resolve, reject) => {
       const at = this.#waiters.findIndex((waiter) => waiter.rev > rev);
-      this.#waiters.splice(at === -1 ? this.#waiters.length : at, 0, { rev, done: resolve });
+      this.#waiters.splice(at === -1 ? this.#waiters.length : at, 0, { rev, done: resolve, lost: reject });
     });
   }
 
   /** Ends all connections and timers. The ledger stays its owner's to close. */
   end(code: CloseCode, reason: string): void {
+    this.#ended = true;
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const { lost } of waiters) lost(unavailable('The document moved before the edit was written.', 1));
     this.members.end(code, reason);
     this.#status.close();
     this.replica.destroy();

@@ -34,17 +34,24 @@ export class SignalBus implements Signals {
 
   /** Takes a message of the channel. */
   receive(message: string): void {
-    let parsed: { from?: unknown; signal?: Signal };
-    try {
-      parsed = JSON.parse(message) as typeof parsed;
-    } catch {
-      this.log.warn('a message on the signal channel is not JSON; somebody else writes to it');
-      return;
-    }
-    if (parsed.from !== this.boot_id && parsed.signal !== undefined) this.#deliver(parsed.signal);
+    const parsed = readMessage(message);
+    if (parsed === null) this.log.warn('a message on the signal channel is no signal; somebody else writes to it');
+    else if (parsed.from !== this.boot_id) this.#deliver(parsed.signal);
   }
 
   #deliver(signal: Signal): void {
     for (const listener of this.#listeners) listener(signal);
+  }
+}
+
+const TYPES: readonly Signal['type'][] = ['role', 'document_deleted', 'session_ended'];
+
+/** Whoever can write to the channel could do worse; this only keeps accidents out. */
+function readMessage(message: string): { readonly from: unknown; readonly signal: Signal } | null {
+  try {
+    const { from, signal } = JSON.parse(message) as { from: unknown; signal: Signal };
+    return TYPES.includes(signal.type) ? { from, signal } : null;
+  } catch {
+    return null;
   }
 }

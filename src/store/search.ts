@@ -52,7 +52,17 @@ export function searchQuery(sql: Sql, typed: string): Fragment {
 }
 
 const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/gu;
+/** Beyond ASCII the parser takes whatever is not a letter for one: an embed or an emoji would swallow the word beside it. */
+const NO_WORD = /[^\p{L}\p{M}\p{N}\p{ASCII}]/gu;
+/** The parser's work is quadratic in a run without a space; nobody searches for a word of this length. */
+const RUN = /\S{200}/gu;
 
 function searchable(text: string): string {
-  return text.slice(0, SEARCHED_UNITS_MAX).replaceAll('\0', '').toWellFormed().replace(UNSPACED, ' $& ');
+  return text
+    .slice(0, SEARCHED_UNITS_MAX)
+    .replaceAll('\0', '')
+    .toWellFormed()
+    .replace(UNSPACED, ' $& ')
+    .replace(NO_WORD, ' ')
+    .replace(RUN, '$& ');
 }
