@@ -288,6 +288,20 @@ describe('one bad document never fails the others', () => {
     expect(throwing.heard.errors.map(sqlState).filter((state) => state !== null)).toEqual([]);
   });
 
+  test('a document whose listener cannot even hear that it is out of service does not stop the journal', async () => {
+    const [throwing, well] = [await open(), await open()];
+    const fail = (): never => {
+      throw new Error('a bug above the journal');
+    };
+    Object.assign(throwing.heard, { committed: fail, broken: fail, fenced: fail });
+    throwing.append(1);
+    well.append(1);
+    await written(well, 1);
+    well.append(1);
+    await written(well, 2);
+    expect(throwing.ledger.backlog_revs).toBe(0);
+  });
+
   test('a refusal is logged with its document, not with its text', async () => {
     const { log, lines } = readableLog();
     const noisy = new JournalRig(db.sql, db.url, clock, seed++, log);

@@ -124,6 +124,7 @@ describe('a viewer', () => {
     const ada = new Y.Doc();
     ada.getMap('meta').set('title', 'kept');
     ada.getText('content').insert(0, 'bold 😀', { bold: true });
+    ada.getText('notes').insert(0, 'bold notes', { bold: true });
     rig.turn({ kind: 'update', member: editor, update: Y.encodeStateAsUpdate(ada), whole: true });
     const viewer = rig.yjs('viewer');
     const doc = new Y.Doc();
@@ -134,7 +135,8 @@ describe('a viewer', () => {
   const state = (rig: RuntimeRig) => {
     const doc = new Y.Doc();
     Y.applyUpdate(doc, rig.runtime.replica.state());
-    return { text: doc.getText('content').toDelta() as unknown, meta: doc.getMap('meta').toJSON() };
+    const [text, notes] = [doc.getText('content').toDelta() as unknown, doc.getText('notes').toDelta() as unknown];
+    return { text, notes, meta: doc.getMap('meta').toJSON() };
   };
 
   const attacks: [string, (doc: Y.Doc) => void][] = [
@@ -159,6 +161,21 @@ describe('a viewer', () => {
       expect(state(rig)).toEqual(before);
       expect(rig.runtime.replica.ops() as unknown).toEqual(before.text);
     });
+
+  test('who takes the formatting of another root away, as if cleaning up, changes nothing for anybody', () => {
+    const { rig, viewer, doc } = world();
+    const before = state(rig);
+    const updates: Uint8Array[] = [];
+    doc.on('update', (update: Uint8Array) => updates.push(update));
+    const notes = doc.getText('notes');
+    doc.transact((transaction) => {
+      for (let item = notes._start; item !== null; item = item.right)
+        if (item.content instanceof Y.ContentFormat) item.delete(transaction);
+    });
+    expect(notes.toDelta() as unknown).toEqual([{ insert: 'bold notes' }]);
+    for (const update of updates) rig.turn({ kind: 'update', member: viewer, update, whole: false });
+    expect(state(rig)).toEqual(before);
+  });
 
   test('who holds ghosts gets rid of them', () => {
     const { rig, viewer, doc } = world();

@@ -458,6 +458,20 @@ describe('what the server writes', () => {
     }
   });
 
+  test('in many formatted steps is applied as it says, and shares nothing with what was handed over', () => {
+    const replica = fresh();
+    replica.applyDelta([{ insert: '0123456789'.repeat(10) }]);
+    const delta: DeltaOps = [];
+    for (let i = 0; i < 20; i++) delta.push({ retain: 1 }, { retain: 1, attributes: { bold: true } }, { delete: 1 });
+    delta.push({ insert: 'end', attributes: { italic: true } }, { insert: { image: 'x' }, attributes: { width: 1 } });
+    const handed = structuredClone(delta);
+    const change = replica.applyDelta(delta);
+    expect([change.delta, delta]).toEqual([handed, handed]);
+    const opened = new Replica(DOC, serverClientId(DOC, 2), snapshotOf(client(7, replica)), []);
+    expect(opened.ops()).toEqual(replica.ops());
+    expect(replica.length()).toBe(84);
+  });
+
   test('that has no effect is an empty change', () => {
     const replica = fresh();
     replica.applyDelta([{ insert: 'bold', attributes: { bold: true } }]);

@@ -50,7 +50,7 @@ const decoded = (update: Uint8Array) => {
 describe('updateAddsNothing', () => {
   test('says so exactly when applying the update changes nothing, of a live document and of its bytes alike (random)', () => {
     let [nothing, something] = [0, 0];
-    for (let seed = 0; seed < 60; seed++) {
+    for (let seed = 0; seed < 30; seed++) {
       const random = seededRandom(7_000 + seed);
       const { updates } = history(random, 30);
       const known = new Y.Doc();
@@ -69,7 +69,7 @@ describe('updateAddsNothing', () => {
         expect([seed, updateAddsNothing(decoded(update), snapshotOf(known))]).toEqual([seed, truth]);
       }
     }
-    expect(Math.min(nothing, something)).toBeGreaterThan(200);
+    expect(Math.min(nothing, something)).toBeGreaterThan(100);
   });
 
   test('the answer of a client that has everything carries its whole delete set and adds nothing', () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { blockedBackends, lockHeads, seedDocument } from '../../test/support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
 import { until } from '../../test/support/until.ts';
-import { RenewablePool } from './pool.ts';
+import { currentDatabase, RenewablePool } from './pool.ts';
 import { isStorageAway } from './postgres.ts';
 
 let db: TestDatabase;
@@ -62,4 +62,14 @@ test('renewing again and again leaves no connection behind', async () => {
     const left = await db.sql`SELECT 1 FROM pg_stat_activity WHERE application_name = 'renewable-many'`;
     return left.length === 0;
   });
+});
+
+test('whoever keeps a stand-in for the pool always asks the current one, in statements and transactions', async () => {
+  const pool = new RenewablePool(db.url, OPTIONS);
+  const sql = currentDatabase(pool);
+  expect(await sql`SELECT ${1}::int AS one`).toMatchObject([{ one: 1 }]);
+  pool.renew();
+  expect(await sql`SELECT ${2}::int AS two`).toMatchObject([{ two: 2 }]);
+  expect(await sql.begin((step) => step`SELECT 3 AS three`)).toMatchObject([{ three: 3 }]);
+  await pool.close();
 });
