@@ -148,7 +148,6 @@ class DocumentView {
 
   /** Asks what the document is called and what one may do. `refused`: the server has just refused an edit. */
   async #ask(refused: boolean): Promise<void> {
-    const could_edit = this.#may_edit;
     try {
       const info = await this.app.api.document(this.id);
       if (this.#closed) return;
@@ -158,6 +157,7 @@ class DocumentView {
     }
     const live = this.#live;
     if (live === null || this.#editor === null) return;
+    const could_edit = live.may_edit;
     // One's role went down and up again: what was refused in between is sent once more.
     if (refused && could_edit && this.#may_edit) live.reconnect();
     else if (could_edit && !this.#may_edit && (refused || live.has_unsaved)) this.#openAnew(live, this.#editor);

@@ -26,7 +26,7 @@ import { QuillBinding } from 'y-quill';
 import { UndoManager } from 'yjs';
 import { askText } from './dialogs.ts';
 import type { LiveDocument } from './live-document.ts';
-import { type SharedHistory, SharedQuill } from './shared-quill.ts';
+import { keepInStep, type SharedHistory, SharedQuill } from './shared-quill.ts';
 
 /** It comes as CommonJS, which a bundler hands over as Node.js would: the default export stands one step further in. */
 const QuillCursors = (cursors.default as unknown as typeof cursors).default;
@@ -79,6 +79,7 @@ export class Editor {
   readonly #binding: QuillBinding;
   readonly #undo: UndoManager;
   readonly #flags: CursorFlags;
+  readonly #leaveStep: () => void;
 
   constructor({ host, bar, live, say }: EditorParts) {
     const noFiles = (): void => say('Pictures and files cannot be put into a document here yet.');
@@ -110,6 +111,7 @@ export class Editor {
     keyboard.addBinding({ key: 'k', shortKey: true }, () => void this.#link(true));
     root.addEventListener('click', openLink);
     this.#binding = new QuillBinding(live.text, this.#quill, live.provider.awareness);
+    this.#leaveStep = keepInStep(this.#quill, live.text, this.#binding);
     this.#undo = new UndoManager(live.text, { trackedOrigins: new Set([this.#binding]) });
     this.#history.manager = this.#undo;
     this.#flags = new CursorFlags(live, this.#quill.getModule('cursors') as InstanceType<typeof QuillCursors>);
@@ -139,6 +141,7 @@ export class Editor {
   /** Unbinds it from the document. */
   destroy(): void {
     this.#flags.destroy();
+    this.#leaveStep();
     this.#undo.destroy();
     this.#binding.destroy();
     this.#quill.disable();

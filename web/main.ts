@@ -7,7 +7,7 @@ import { Session } from './session.ts';
 import { signInView } from './sign-in-view.ts';
 import type { App, View } from './view.ts';
 
-const session = new Session();
+const session = await Session.load();
 const app: App = {
   session,
   api: new Api(session),

@@ -13,7 +13,7 @@
 
 import Embed from 'quill/blots/embed';
 import Quill, { type Delta, type EmitterSource, Module, type Op } from 'quill/core';
-import type { UndoManager } from 'yjs';
+import type { Transaction, UndoManager, Text as YText } from 'yjs';
 import { difference } from '../client/delta.ts';
 
 /** Embeds that the editor shows as they are. */
@@ -102,6 +102,29 @@ export class SharedQuill extends Quill {
   override updateContents(delta: Delta | Op[], source?: EmitterSource): Delta {
     return super.updateContents(shown(delta), source);
   }
+}
+
+/**
+ * Keeps the last line the same everywhere. Quill ends every text with a line break; a `Y.Text` may end without one, and
+ * then the editor has one more. So when a line break comes to the end of such a text from elsewhere, it takes the place
+ * of the editor's own; and when it is typed here, the editor's own becomes part of the text, or the others would not see
+ * the new line. Should the two ever differ in length in another way, the editor starts afresh from the text: what it said
+ * of positions would be false from then on.
+ *
+ * Call it after the binding was made, whose `origin` its transactions have. Returns what ends it.
+ */
+export function keepInStep(quill: Quill, text: YText, origin: unknown): () => void {
+  const after = (_event: unknown, transaction: Transaction): void => {
+    const surplus = quill.getLength() - text.length;
+    const source = origin as EmitterSource;
+    if (surplus !== 0 && surplus !== 1) quill.setContents(text.toDelta(), source);
+    else if (surplus === 1 && quill.getText(quill.getLength() - 2, 1) === '\n') {
+      if (transaction.origin === origin) text.doc?.transact(() => text.insert(text.length, '\n', {}), origin);
+      else quill.deleteText(quill.getLength() - 1, 1, source);
+    }
+  };
+  text.observe(after);
+  return () => text.unobserve(after);
 }
 
 function shown(delta: Delta | Op[]): Op[] {

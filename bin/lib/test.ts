@@ -8,6 +8,7 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { type Chromium, locateChromium } from './chromium.ts';
 import { formatCoverage, measureCoverage } from './coverage.ts';
 import { makePassable, ROOT, randomKey, STATE } from './paths.ts';
 import { freePort } from './ports.ts';
@@ -31,6 +32,8 @@ const chosen = process.argv.slice(2);
 let folder: string | null = null;
 let testing: Bun.Subprocess | null = null;
 let ending: Promise<void> | null = null;
+/** What this run had to do without, as a sentence. */
+let left_out: string | null = null;
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
@@ -47,6 +50,7 @@ try {
   counts = { passed: 0, failed: 1, skipped: 0 };
 }
 await cleanUp();
+if (left_out !== null) say(left_out);
 const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
 print(`${counts.passed} passed, ${counts.failed} failed${skipped}`);
 process.exit(counts.failed === 0 ? 0 : 1);
@@ -54,12 +58,14 @@ process.exit(counts.failed === 0 ? 0 : 1);
 async function main(): Promise<Counts> {
   await sweep();
   let failedChecks = 0;
+  // An installation takes its time, which the checks can use.
+  const chromium = locateChromium(wantsBrowser());
   if (chosen.length === 0) {
     if (!(await check('types', ['node_modules/typescript/bin/tsc', '--noEmit']))) failedChecks += 1;
     if (!(await check('lint and format', ['node_modules/@biomejs/biome/bin/biome', 'check', '.']))) failedChecks += 1;
   }
   const env = await bringUp();
-  const result = await runTests(env);
+  const result = await runTests(env, await chromium);
   const coverageFile = join(coverageFolder(env.CONCORD_TEST_DIR), 'lcov.info');
   if (existsSync(coverageFile)) {
     const coverage = measureCoverage(ROOT, readFileSync(coverageFile, 'utf8'));
@@ -73,6 +79,11 @@ async function main(): Promise<Counts> {
     failedChecks += 1;
   }
   return { ...result, failed: result.failed + failedChecks };
+}
+
+/** Whether tests in a browser are among those that were chosen. */
+function wantsBrowser(): boolean {
+  return chosen.length === 0 || chosen.some((argument) => argument.includes('browser'));
 }
 
 async function check(title: string, cmd: string[]): Promise<boolean> {
@@ -115,12 +126,18 @@ async function bringUp() {
   };
 }
 
-async function runTests(env: Awaited<ReturnType<typeof bringUp>>): Promise<Counts> {
+async function runTests(env: Awaited<ReturnType<typeof bringUp>>, chromium: Chromium): Promise<Counts> {
+  if (chromium.path === null && wantsBrowser()) left_out = `the tests in a browser were left out: ${chromium.why}.`;
   const coverage = ['--coverage', '--coverage-reporter=lcov', `--coverage-dir=${coverageFolder(env.CONCORD_TEST_DIR)}`];
   const child = Bun.spawn([process.execPath, 'test', `--timeout=${TEST_MS_MAX}`, ...coverage, ...chosen], {
     cwd: ROOT,
     // Tests that start a command by name find the same Bun.
-    env: { ...process.env, ...env, PATH: `${dirname(process.execPath)}:${process.env.PATH ?? ''}` },
+    env: {
+      ...process.env,
+      ...env,
+      CONCORD_TEST_CHROMIUM: chromium.path ?? '',
+      PATH: `${dirname(process.execPath)}:${process.env.PATH ?? ''}`,
+    },
     stdio: ['ignore', 'inherit', 'pipe'],
   });
   testing = child;
