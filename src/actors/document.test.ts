@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import * as Y from 'yjs';
-import { CoreWorld, TurningClock } from '../../test/support/core-node.ts';
+import { TestJsonMember, TestYjsMember } from '../../test/support/core.ts';
+import { CoreWorld, TurningClock, turn } from '../../test/support/core-node.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import type { OpenDocument } from './document.ts';
 
@@ -82,4 +83,28 @@ describe('the mailbox', () => {
     clock.endTurn();
     expect(runtime.members.size).toBe(1);
   });
+});
+
+test('whatever waits in the mailbox when a document is lost is answered: edits refused, joins closed with 1012', async () => {
+  const doc_id = await world.document();
+  const { document: open } = await world.node.registry.open(doc_id);
+  const { random, stage } = world.node;
+  const json = new TestJsonMember(stage, random.id(), random.id());
+  const yjs = new TestYjsMember(stage, random.id(), random.id());
+  const codes: string[] = [];
+  open.push({ kind: 'join_json', member: json, resume: null, last_seq: 0 });
+  open.push({ kind: 'join_yjs', member: yjs });
+  const edit = { user_id: random.id(), client_id: random.id(), seq: null, base_rev: null, delta: [{ insert: 'x' }] };
+  open.push({
+    kind: 'edit',
+    author: null,
+    edit: { ...edit, door: 'rest' },
+    outcome: { applied: () => codes.push('applied'), refused: ({ code }) => codes.push(code) },
+  });
+  open.fence();
+  expect(await open.ended).toEqual({ kind: 'fenced' });
+  await turn();
+  expect([codes, json.closed?.code, yjs.closed?.code]).toEqual([['UNAVAILABLE'], 1012, 1012]);
+  expect(open.push({ kind: 'leave', member: json })).toBe(false);
+  expect([open.runtime, open.state]).toEqual([null, 'fenced']);
 });

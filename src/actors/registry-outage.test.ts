@@ -41,7 +41,9 @@ describe('without PostgreSQL', () => {
     // One that nobody is connected to may try to leave meanwhile; that is no crash either.
     await until('the journal to notice', () => one.journal.away);
     expect([...one.registry.documents()].map(({ state }) => state)).toEqual(['owned idle degraded held']);
-    expect(one.counted.crashed).toBe(0);
+    await one.registry.suspect(true);
+    expect([...one.registry.documents()].map(({ state }) => state)).toEqual(['owned idle degraded suspect']);
+    expect(one.counted).toMatchObject({ crashed: 0, fenced: 0 });
     await postgres.start();
     await until('everything to be written', () => {
       one.hand.advance(100);

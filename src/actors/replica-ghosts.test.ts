@@ -5,27 +5,16 @@
 import { describe, expect, test } from 'bun:test';
 import * as Y from 'yjs';
 import { RuntimeRig } from '../../test/support/runtime.ts';
+import { changed, plainText } from '../../test/support/yjs.ts';
 import { seededRandom } from '../base/random.ts';
 import { snapshotOf } from '../protocol/snapshot.ts';
-import { type Applied, type Change, EMPTY_STATE, Replica } from './replica.ts';
+import { type Change, EMPTY_STATE, Replica } from './replica.ts';
 import { isServerClientId, serverClientId } from './server-ids.ts';
 
 const random = seededRandom(72);
 const DOC = random.id();
 
 const fresh = (epoch = 1) => new Replica(DOC, serverClientId(DOC, epoch), EMPTY_STATE, []);
-
-/** The change, when there must be one. */
-function changed(applied: Applied): Change {
-  if (applied.kind !== 'changed') throw new Error('nothing changed');
-  return applied.change;
-}
-
-const textOf = (replica: Replica): string =>
-  replica
-    .ops()
-    .map(({ insert }) => (typeof insert === 'string' ? insert : '\ufffc'))
-    .join('');
 
 /** An owner of epoch 1 that journaled 'kept' and broadcast `lost` before it died. */
 function lostOwner(lost: (owner: Replica) => Change): { base: ReturnType<typeof snapshotOf>; heard: Y.Doc } {
@@ -45,7 +34,7 @@ test('are merged and deleted in the same change, also where Yjs merges them into
   const applied = replica.applyUpdates([Y.encodeStateAsUpdate(heard, replica.stateVector())], true);
   const change = changed(applied);
   expect(change).toMatchObject({ delta: [], amended: true });
-  expect(textOf(replica)).toBe('kept');
+  expect(plainText(replica)).toBe('kept');
   Y.applyUpdate(heard, change.update);
   expect(heard.getText('content').toString()).toBe('kept');
   expect(Y.encodeStateVector(heard)).toEqual(replica.stateVector());
@@ -57,7 +46,7 @@ test('do not take along what a client typed beside and within them', () => {
   expect(heard.getText('content').toString()).toBe('keLOmineSTpt');
   const replica = next(base);
   const change = changed(replica.applyUpdates([Y.encodeStateAsUpdate(heard, replica.stateVector())], true));
-  expect(textOf(replica)).toBe('keminept');
+  expect(plainText(replica)).toBe('keminept');
   expect(change.delta).toEqual([{ retain: 2 }, { insert: 'mine' }]);
   Y.applyUpdate(heard, change.update);
   expect(heard.getText('content').toString()).toBe('keminept');
@@ -80,7 +69,7 @@ test('come back from nobody: a second client that brings them changes nothing', 
   const brought = Y.encodeStateAsUpdate(heard, replica.stateVector());
   replica.applyUpdates([brought], true);
   expect(replica.applyUpdates([brought], true).kind).toBe('nothing');
-  expect(textOf(replica)).toBe('kept');
+  expect(plainText(replica)).toBe('kept');
 });
 
 test('of several edits are gone, each time a client brings some of them', () => {
@@ -94,7 +83,7 @@ test('of several edits are gone, each time a client brings some of them', () => 
   const replica = next(base);
   for (const piece of pieces) {
     expect(changed(replica.applyUpdates([piece], true)).delta).toEqual([]);
-    expect(textOf(replica)).toBe('kept');
+    expect(plainText(replica)).toBe('kept');
   }
 });
 
@@ -103,7 +92,7 @@ test('what the journal holds of an earlier owner is no ghost', () => {
   const { update } = owner.applyDelta([{ insert: 'journaled' }]);
   const replica = new Replica(DOC, serverClientId(DOC, 2), EMPTY_STATE, [{ update, delta: [{ insert: 'journaled' }] }]);
   expect(replica.applyUpdates([update], true).kind).toBe('nothing');
-  expect(textOf(replica)).toBe('journaled');
+  expect(plainText(replica)).toBe('journaled');
 });
 
 test('another document whose text was copied over with its structs is not one', () => {
@@ -113,7 +102,7 @@ test('another document whose text was copied over with its structs is not one', 
   source.applyDelta([{ insert: 'copied' }]);
   const replica = fresh(2);
   changed(replica.applyUpdates([source.state()], true));
-  expect(textOf(replica)).toBe('copied');
+  expect(plainText(replica)).toBe('copied');
 });
 
 describe('a viewer', () => {

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'bun:test';
 import * as Y from 'yjs';
 import { first, type TestYjsMember } from '../../test/support/core.ts';
 import { RuntimeRig } from '../../test/support/runtime.ts';
+import { updatesOf } from '../../test/support/yjs.ts';
 import type { DeltaOps } from '../protocol/content/delta.ts';
 import { LIMITS, TIMES } from '../protocol/limits.ts';
 import type { Entry } from './entries.ts';
@@ -12,16 +13,6 @@ let seed = 800;
 beforeEach(() => {
   rig = new RuntimeRig(seed++);
 });
-
-/** The updates that a Yjs client sends for what `edit` does. */
-function typed(doc: Y.Doc, edit: (text: Y.Text) => void): Uint8Array[] {
-  const updates: Uint8Array[] = [];
-  const note = (update: Uint8Array): void => void updates.push(update);
-  doc.on('update', note);
-  edit(doc.getText('content'));
-  doc.off('update', note);
-  return updates;
-}
 
 const update = (member: TestYjsMember, bytes: Uint8Array, whole = false): Entry => ({
   kind: 'update',
@@ -79,11 +70,11 @@ describe('an edit', () => {
 
   test('of a Yjs member is not sent back to its author when the bytes are as they were, and is when there is more to them', () => {
     const [author, reader, ada] = [rig.yjs(), rig.yjs(), new Y.Doc()];
-    const [bytes = new Uint8Array()] = typed(ada, (text) => text.insert(0, 'a'));
+    const [bytes = new Uint8Array()] = updatesOf(ada, (text) => text.insert(0, 'a'));
     rig.turn(update(author, bytes));
     expect([author.updates().length, reader.updates().length]).toEqual([0, 1]);
     // In company of somebody else's edit there is one frame for all.
-    const [more = new Uint8Array()] = typed(ada, (text) => text.insert(1, 'b'));
+    const [more = new Uint8Array()] = updatesOf(ada, (text) => text.insert(1, 'b'));
     rig.turn(update(author, more), rig.edit(insert('x')).entry);
     expect([author.updates().length, reader.updates().length]).toEqual([1, 2]);
   });
@@ -91,8 +82,8 @@ describe('an edit', () => {
   test('takes one revision per edit that carries a seq, and one per Yjs connection and turn', () => {
     const [one, two] = [rig.yjs(), rig.yjs()];
     const [ada, bob] = [new Y.Doc(), new Y.Doc()];
-    const mine = ['a', 'b', 'c'].flatMap((letter, i) => typed(ada, (text) => text.insert(i, letter)));
-    const theirs = typed(bob, (text) => text.insert(0, 'x'));
+    const mine = ['a', 'b', 'c'].flatMap((letter, i) => updatesOf(ada, (text) => text.insert(i, letter)));
+    const theirs = updatesOf(bob, (text) => text.insert(0, 'x'));
     rig.turn(
       ...mine.slice(0, 2).map((bytes) => update(one, bytes)),
       ...theirs.map((bytes) => update(two, bytes)),
@@ -120,7 +111,7 @@ describe('an edit', () => {
 
   test('of other roots takes a revision with an empty delta', () => {
     const [author, reader, ada] = [rig.yjs(), rig.json(), new Y.Doc()];
-    for (const bytes of typed(ada, () => ada.getMap('meta').set('a', 1))) rig.turn(update(author, bytes));
+    for (const bytes of updatesOf(ada, () => ada.getMap('meta').set('a', 1))) rig.turn(update(author, bytes));
     expect(reader.of('edit').map(({ changes, client_id }) => [changes, client_id])).toEqual([
       [{ rev: 1, delta: [] }, author.client_id],
     ]);
@@ -129,7 +120,7 @@ describe('an edit', () => {
   test('whose effect nobody reads is not computed, and is as soon as somebody does', () => {
     const [author, ada] = [rig.yjs(), new Y.Doc()];
     const type = (text: string) => {
-      for (const bytes of typed(ada, (content) => content.insert(0, text))) rig.turn(update(author, bytes));
+      for (const bytes of updatesOf(ada, (content) => content.insert(0, text))) rig.turn(update(author, bytes));
       return rig.ledger.all.at(-1)?.delta;
     };
     expect(type('a')).toBeNull();
@@ -164,7 +155,7 @@ describe('an edit is refused', () => {
   test('from a viewer, on both wires', () => {
     const [json, yjs, ada] = [rig.json('viewer'), rig.yjs('viewer'), new Y.Doc()];
     expect(rig.write(insert('x'), json)).toMatchObject({ code: 'FORBIDDEN' });
-    for (const bytes of typed(ada, (text) => text.insert(0, 'x'))) rig.turn(update(yjs, bytes));
+    for (const bytes of updatesOf(ada, (text) => text.insert(0, 'x'))) rig.turn(update(yjs, bytes));
     // y-protocols' auth message: type 2, denied.
     expect([...(yjs.raw.at(-1) ?? [])].slice(0, 2)).toEqual([2, 0]);
     expect([rig.ledger.all, json.closed, yjs.closed]).toEqual([[], null, null]);
@@ -172,7 +163,7 @@ describe('an edit is refused', () => {
 
   test('from nobody who only says what is known', () => {
     const [viewer, editor, ada] = [rig.yjs('viewer'), rig.yjs(), new Y.Doc()];
-    const bytes = typed(ada, (text) => text.insert(0, 'x'));
+    const bytes = updatesOf(ada, (text) => text.insert(0, 'x'));
     for (const one of bytes) rig.turn(update(editor, one));
     const before = viewer.raw.length;
     rig.turn(update(viewer, Y.encodeStateAsUpdate(ada), true));
@@ -201,7 +192,7 @@ describe('an edit is refused', () => {
     const [json, yjs, ada] = [rig.json(), rig.yjs(), new Y.Doc()];
     rig.turn({ kind: 'leave', member: json }, { kind: 'leave', member: yjs });
     const { entry, ended } = rig.edit(insert('x'), json);
-    rig.turn(entry, ...typed(ada, (text) => text.insert(0, 'x')).map((bytes) => update(yjs, bytes)));
+    rig.turn(entry, ...updatesOf(ada, (text) => text.insert(0, 'x')).map((bytes) => update(yjs, bytes)));
     expect([ended, rig.ledger.all]).toEqual([{}, []]);
   });
 });
@@ -334,7 +325,7 @@ describe('what is told of the safety of the text', () => {
     expect(rig.write(insert('x'), json)).toMatchObject({ code: 'UNAVAILABLE' });
     expect(rig.write(insert('x'))).toMatchObject({ code: 'UNAVAILABLE' });
     rig.turn(update(reader, rig.runtime.replica.state(), true));
-    for (const bytes of typed(ada, (text) => text.insert(0, 'x'))) rig.turn(update(yjs, bytes));
+    for (const bytes of updatesOf(ada, (text) => text.insert(0, 'x'))) rig.turn(update(yjs, bytes));
     expect(yjs.closed).toMatchObject({ code: 1013 });
     expect([json.closed, viewer.closed, reader.closed]).toEqual([null, null, null]);
     rig.commit(LIMITS.backlog_revs_max / 2 + 2);
@@ -346,7 +337,7 @@ describe('what is told of the safety of the text', () => {
 describe("a Yjs member's frames", () => {
   test('that do not decode end its connection with 4400, and what was good of the turn stays', () => {
     const [member, ada] = [rig.yjs(), new Y.Doc()];
-    const good = typed(ada, (text) => text.insert(0, 'good'));
+    const good = updatesOf(ada, (text) => text.insert(0, 'good'));
     rig.turn(...good.map((bytes) => update(member, bytes)), update(member, Uint8Array.of(9, 9)));
     expect(member.closed).toMatchObject({ code: 4400 });
     expect(rig.runtime.replica.ops()).toEqual(insert('good'));
@@ -355,9 +346,9 @@ describe("a Yjs member's frames", () => {
 
   test('that build on something unknown are asked for as a whole', () => {
     const [member, ada] = [rig.yjs(), new Y.Doc()];
-    typed(ada, (text) => text.insert(0, 'lost'));
+    updatesOf(ada, (text) => text.insert(0, 'lost'));
     const asked = member.frames().filter(({ kind }) => kind === 'step1').length;
-    for (const bytes of typed(ada, (text) => text.insert(4, '!'))) rig.turn(update(member, bytes));
+    for (const bytes of updatesOf(ada, (text) => text.insert(4, '!'))) rig.turn(update(member, bytes));
     expect(member.frames().filter(({ kind }) => kind === 'step1')).toHaveLength(asked + 1);
     expect([rig.ledger.all.length, member.closed]).toEqual([0, null]);
   });

@@ -279,6 +279,15 @@ describe('the queue', () => {
     await snapshotOf(written, 2);
   });
 
+  test('what can no longer be asked is dropped, since the next look finds it', async () => {
+    await until('the queue to be connected', () => asking.status === 'ready');
+    asking.disconnect();
+    queue.ask(random.id());
+    queue.askForDue(30_000);
+    await until('it to be said', () => logged.lines().length === 2);
+    expect(logged.lines()).toMatchObject([{ level: 'debug' }, { level: 'debug' }]);
+  });
+
   test('a job that fails is tried again, and said', async () => {
     const written = await Written.new();
     await written.letters(2);
