@@ -14,7 +14,7 @@ import * as Y from 'yjs';
 import { checkFits, type DeltaOps, docLength } from '../protocol/content/delta.ts';
 import { difference } from '../protocol/content/difference.ts';
 import { type EncodedState, snapshotOf, TEXT_ROOT } from '../protocol/snapshot.ts';
-import { holdsForeign, isForeign, textOps } from '../protocol/text-ops.ts';
+import { holdsForeign, isForeign, openFormatting, textOps } from '../protocol/text-ops.ts';
 import { composeAll, trueEffect } from './effects.ts';
 import { isServerClientId } from './server-ids.ts';
 import { codeUnits, writeDelta } from './text-access.ts';
@@ -242,18 +242,20 @@ export class Replica {
   }
 
   /**
-   * Applies deletions of formatting marks, provided that the text reads the same without them; null when it would not, or
-   * nothing changes. What is not to be is undone by building the document again, since a deletion cannot be taken back.
+   * Applies deletions of formatting marks, provided that the text reads the same without them and so will what is typed
+   * behind it; null when it would not, or nothing changes. What is not to be is undone by building the document again, since a deletion cannot be taken back.
    */
   applyCleanUp(update: Uint8Array): Change | null {
     const doc = this.#liveDoc();
-    const before = this.ops();
+    const text = doc.getText(TEXT_ROOT);
+    const read = (): DeltaOps => [...textOps(text), ...openFormatting(text)];
+    const before = read();
     this.#emitted = [];
     this.#want_effects = false;
     Y.transact(doc, () => Y.applyUpdate(doc, update), null, false);
     const emitted = mergeAll(this.#emitted);
     if (emitted === null) return null;
-    if (difference(before, textOps(doc.getText(TEXT_ROOT))).length > 0) {
+    if (difference(before, read()).length > 0) {
       this.destroy();
       return null;
     }

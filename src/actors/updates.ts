@@ -7,6 +7,7 @@ import * as encoding from 'lib0/encoding';
 import * as Y from 'yjs';
 import { LIMITS } from '../protocol/limits.ts';
 import { nestsDeeperThan } from '../protocol/nesting.ts';
+import { TEXT_ROOT } from '../protocol/snapshot.ts';
 
 /** A delete set as client → ranges. */
 type Deletions = ReadonlyMap<number, readonly { readonly clock: number; readonly len: number }[]>;
@@ -33,10 +34,13 @@ export function decodeUpdate(update: Uint8Array): DecodedUpdate | null {
 }
 
 /**
- * Whether these deletions only take formatting marks away. Every stock client that receives formatted text cleans up marks
- * that have no effect, whoever its user is.
+ * Whether these deletions only take formatting marks of the root text away. Every stock client that receives formatted text
+ * cleans up marks that have no effect, whoever its user is.
  */
 function onlyCleansUp(deletions: Deletions, doc: Y.Doc): boolean {
+  const text = doc.getText(TEXT_ROOT);
+  const isMark = (struct: Y.AbstractStruct): boolean =>
+    struct instanceof Y.Item && struct.content instanceof Y.ContentFormat && struct.parent === text;
   for (const [client, ranges] of deletions) {
     const structs = doc.store.clients.get(client) ?? [];
     for (const { clock, len } of ranges) {
@@ -44,7 +48,7 @@ function onlyCleansUp(deletions: Deletions, doc: Y.Doc): boolean {
       for (let i = len === 0 ? structs.length : Y.findIndexSS(structs, clock); i < structs.length; i++) {
         const struct = structs[i];
         if (struct === undefined || struct.id.clock >= clock + len) break;
-        if (!struct.deleted && !(struct instanceof Y.Item && struct.content instanceof Y.ContentFormat)) return false;
+        if (!struct.deleted && !isMark(struct)) return false;
       }
     }
   }

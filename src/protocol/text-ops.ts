@@ -37,6 +37,19 @@ export function textOps(text: Y.Text): DeltaOps {
   return holdsForeign(text) ? walk(text) : (text.toDelta() as DeltaOps);
 }
 
+/** The formatting that stands open at the end of the text: what is typed there next would have it. */
+export function openFormatting(text: Y.Text): DeltaOps {
+  const attributes = new Map<string, JsonValue>();
+  for (let item: ListItem | null = text._start; item !== null; item = item.right)
+    if (!item.deleted && item.content instanceof Y.ContentFormat) enter(attributes, item.content);
+  return [{ insert: '\n', attributes: Object.fromEntries(attributes) }];
+}
+
+function enter(attributes: Map<string, JsonValue>, { key, value }: Y.ContentFormat): void {
+  if (value === null) attributes.delete(key);
+  else attributes.set(key, value as unknown as JsonValue);
+}
+
 function walk(text: Y.Text): DeltaOps {
   const ops: DeltaOps = [];
   const attributes = new Map<string, JsonValue>();
@@ -56,10 +69,8 @@ function walk(text: Y.Text): DeltaOps {
       continue;
     }
     pushTyped();
-    if (content instanceof Y.ContentFormat) {
-      if (content.value === null) attributes.delete(content.key);
-      else attributes.set(content.key, content.value as unknown as JsonValue);
-    } else if (item.countable)
+    if (content instanceof Y.ContentFormat) enter(attributes, content);
+    else if (item.countable)
       for (const value of content.getContent()) push(isForeign(content) ? { yjs: plain(value) } : value);
   }
   pushTyped();
