@@ -4,7 +4,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { until } from '../support/until.ts';
 import { Concord, type Person } from './concord.ts';
-import { readHistory } from './history.ts';
+import { canonical, readHistory } from './history.ts';
 import { JsonClient } from './json-client.ts';
 import { Ledger, type Step } from './ledger.ts';
 import { RestWriter } from './rest-writer.ts';
@@ -95,15 +95,15 @@ function moment(random: Random): [number, Step] {
 
 /** All clients, REST and the journal show one text, which holds every edit exactly once. */
 async function expectAgreement({ doc_id, json, yjs }: Crowd, ledger: Ledger): Promise<void> {
-  const ops = await concord.ops(people[0], doc_id);
+  const ops = canonical(await concord.ops(people[0], doc_id));
   const { rev, value } = await concord.text(people[0], doc_id);
   expect(ledger.wrongs(doc_id, value, true)).toEqual([]);
   await until('the JSON clients to have everything', () => json.every((client) => client.rev === rev));
-  for (const client of json) expect(client.content.ops).toEqual(ops);
+  for (const client of json) expect(canonical(client.content.ops)).toEqual(ops);
   await until('the Yjs clients to have everything', () => yjs.every((client) => client.text === value));
-  for (const client of yjs) expect(client.doc.getText('content').toDelta()).toEqual(ops);
+  for (const client of yjs) expect(canonical(client.doc.getText('content').toDelta())).toEqual(ops);
   const history = await readHistory(database.sql, doc_id);
   expect(history.wrongs).toEqual([]);
   expect(history.head_rev).toBe(rev);
-  expect(history.doc.getText('content').toDelta()).toEqual(ops);
+  expect(canonical(history.doc.getText('content').toDelta())).toEqual(ops);
 }

@@ -2,6 +2,7 @@
  * What must hold of a document's journal whatever happened: revisions without gaps from 1 to the head, epochs that never
  * fall along them, and updates that, applied in order to an empty `Y.Doc`, give the text that everybody sees.
  */
+import Delta, { type Op } from 'quill-delta';
 import * as Y from 'yjs';
 import type { Database } from '../../src/store/postgres.ts';
 
@@ -34,4 +35,9 @@ export async function readHistory(sql: Database, doc_id: string): Promise<Histor
     wrongs.push(`the head is of epoch ${head.epoch}, the last revision of ${epoch}`);
   if (doc.store.pendingStructs !== null) wrongs.push('an update builds on one that is not there');
   return { head_rev: head?.head_rev ?? 0, wrongs, doc };
+}
+
+/** The one way to write this content down: Yjs may tell two stretches apart that look the same. */
+export function canonical(ops: readonly Op[]): readonly Op[] {
+  return ops.reduce((delta, op) => delta.push(op), new Delta()).ops;
 }

@@ -120,7 +120,8 @@ test('Redis killed under load: editing, joining and opening go on, /readyz and t
   }
   // For as long as it takes others to think this node dead, which makes it ask PostgreSQL what is still its own.
   await stopTyping(all);
-  const doubts = (): boolean => concord.server.log().some(({ message }) => String(message).startsWith('no beat got through'));
+  const doubts = (): boolean =>
+    concord.server.log().some(({ message }) => String(message).startsWith('no beat got through'));
   await until('the node to doubt itself', doubts, 15_000);
   startTyping(all);
   await all.ledger.after(50, 'acked');
