@@ -147,6 +147,8 @@ export class YjsActor {
   readonly line = new Line();
   readonly doc = new Y.Doc();
   readonly provider: WebsocketProvider;
+  /** Whether the server refused something of it. */
+  denied = false;
 
   constructor(readonly stage: Stage) {
     const { user, client_id } = stage;
@@ -162,7 +164,10 @@ export class YjsActor {
       if (!transaction.local) stage.note('heard', delta);
     });
     // Its own handler prints. A viewer's Yjs tidies up formatting by itself and is told that it may not.
-    this.provider.messageHandlers[DENIED] = () => stage.note('denied');
+    this.provider.messageHandlers[DENIED] = () => {
+      this.denied = true;
+      stage.note('denied');
+    };
     this.provider.on('status', ({ status }) => stage.note(`line ${status}`));
   }
 
