@@ -132,6 +132,18 @@ describe('edits that an owner took with it', () => {
     expect(text.take()).toEqual({ seq: 1, base_rev: 1, delta: new Delta().retain(17).insert('@', { colour: 'red' }) });
   });
 
+  test('need no later ack than the content that the next owner has them in', () => {
+    const text = textOfServer('');
+    send(text, new Delta().insert('a'));
+    text.disconnected();
+    text.replace(1, 9, 1, [{ insert: 'others a' }]);
+    text.disconnected();
+    // Most of what the first owner had was lost; this edit was not.
+    text.replace(2, 2, 1, [{ insert: 'a' }]);
+    text.acked(2, 2);
+    expect(text.unacked).toBe(0);
+  });
+
   test('are forgotten once they are acked, whatever the next owner says', () => {
     const text = textOfServer('');
     send(text, new Delta().insert('a'));

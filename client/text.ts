@@ -42,7 +42,7 @@ interface Landed {
 /** An own edit with its place in the sequence. */
 interface Placed {
   readonly seq: number;
-  /** The revision at which the document held it; null while we do not know of one. */
+  /** A revision by which the document held it; null while we do not know of one. */
   readonly rev: number | null;
   readonly delta: Delta;
 }
@@ -234,7 +234,7 @@ export class SharedText {
     this.#past = generations
       .map(({ base, edits }) => ({
         base,
-        edits: edits.filter(isHeld).map((edit) => ({ ...edit, rev: edit.rev ?? rev })),
+        edits: edits.filter(isHeld).map((edit) => ({ ...edit, rev: Math.min(edit.rev ?? rev, rev) })),
       }))
       .filter(({ edits }) => edits.length > 0);
     this.#landed = [];
