@@ -5,6 +5,7 @@
  * and `toDelta` then shows an embedded string like typed text, or leaves units out that every position counts. Here each
  * unit of the text is one unit of the ops: what is neither text nor an embed object is shown as `{"yjs": value}`.
  */
+import Delta from 'quill-delta';
 import * as Y from 'yjs';
 import type { DeltaOps, JsonValue } from './content/delta.ts';
 
@@ -32,9 +33,15 @@ export function holdsForeign(text: Y.Text): boolean {
   return false;
 }
 
-/** The text as ops; see the head of this file. */
+/**
+ * The text as ops; see the head of this file. Neighbours of one formatting are one op, wherever Yjs happens to keep them
+ * apart, so that a text reads the same however it came about.
+ */
 export function textOps(text: Y.Text): DeltaOps {
-  return holdsForeign(text) ? walk(text) : (text.toDelta() as DeltaOps);
+  const ops = holdsForeign(text) ? walk(text) : (text.toDelta() as DeltaOps);
+  const canonical = new Delta();
+  for (const op of ops) canonical.push(op);
+  return canonical.ops as DeltaOps;
 }
 
 /** The formatting that stands open at the end of the text: what is typed there next would have it. */
