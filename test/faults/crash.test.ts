@@ -85,7 +85,7 @@ test(`the server killed ${KILLS} times at random moments under load: every ackno
   expect(ledger.totals.made).toBeGreaterThan(KILLS * DOCUMENTS);
   console.log(`${ledger.totals.made} edits`);
   for (const client of clients) if (!(client instanceof RestWriter)) client.leave();
-}, 120_000);
+}, 300_000);
 
 /** When to kill: so many edits sent, seen or acknowledged from now on, or in the middle of everybody's return. */
 function moment(random: Random): [number, Step] {
