@@ -19,7 +19,7 @@ import type { Random } from '../base/random.ts';
 import { CLOSE, type CloseCode } from '../protocol/close.ts';
 import { ConcordError, unavailable } from '../protocol/errors.ts';
 import { TIMES } from '../protocol/limits.ts';
-import { type PresenceEntry, roleAllows, type SaveState } from '../protocol/messages.ts';
+import { type PresenceEntry, roleAllows } from '../protocol/messages.ts';
 import { deniedFrame, step1Frame, step2Frame, updateFrame } from '../protocol/yjs-wire.ts';
 import { Broadcast, type Outgoing } from './broadcast.ts';
 import { textCursors } from './cursors.ts';
@@ -104,11 +104,6 @@ export class DocumentRuntime {
     const cursors = textCursors(replica);
     this.members = new Membership({ doc_id, clock, random, cursors, broadcast: this.#broadcast, occupied, left });
     this.#status = new SaveStatus(clock, ledger, parts.nodeIsFull, () => this.#broadcast.events([this.#statusEvent()]));
-  }
-
-  /** How safe the present text is. */
-  get save_state(): SaveState {
-    return this.#status.state;
   }
 
   /** Who is here. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { ManualClock } from '../base/clock.ts';
 import { createLog } from '../base/log.ts';
 import { seededRandom } from '../base/random.ts';
-import { addressOf, exchangeOf, openExchange, rememberPeer, requestContextOf, UNKNOWN_IP } from './request.ts';
+import { addressOf, exchangeOf, openExchange, rememberPeer, UNKNOWN_IP } from './request.ts';
 
 function requestFrom(peer: string | null, headers: Record<string, string> = {}): Request {
   const request = new Request('http://concord.test/', { headers });
@@ -46,7 +46,7 @@ describe('an exchange', () => {
   test('writes its id into every line, and its user once that is known', () => {
     const request = requestFrom('192.0.2.1', { 'x-request-id': 'r-1' });
     const exchange = openExchange(request, parts);
-    const context = requestContextOf(request);
+    const context = exchangeOf(request);
     context.log.info('before');
     exchange.user_id = 'u-1';
     context.log.info('after');

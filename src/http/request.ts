@@ -107,11 +107,6 @@ export function exchangeOf(request: Request): Exchange {
   return exchange;
 }
 
-/** The same, as routes see it. */
-export function requestContextOf(request: Request): RequestContext {
-  return exchangeOf(request);
-}
-
 /** The caller's address: see the head of this file. Sockets ask here too, so that both doors believe the same. */
 export function addressOf(request: Request, trust_proxy: boolean): string {
   const peer = peers.get(request) ?? UNKNOWN_IP;

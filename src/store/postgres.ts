@@ -37,11 +37,6 @@ export function sqlState(error: unknown): string | null {
   return /^[0-9A-Z]{5}$/.test(error.code) ? error.code : null;
 }
 
-/** Whether the statement met a row that exists already. */
-export function isUniqueViolation(error: unknown): boolean {
-  return sqlState(error) === '23505';
-}
-
 /**
  * Whether the failure means that storage is away rather than that the statement is wrong: no SQLSTATE at all, the
  * connection class (08), the server going down or coming up (57P), out of connections or disk (53), or read-only (25006).

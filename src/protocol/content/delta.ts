@@ -94,11 +94,6 @@ export function docLength(ops: readonly Op[]): number {
   return length;
 }
 
-/** Whether the ops are a text by themselves, that is, inserts alone. */
-export function isDocument(ops: readonly Op[]): boolean {
-  return ops.every((op) => op.insert !== undefined);
-}
-
 function changesSomething(op: DeltaOp): boolean {
   return op.retain === undefined || op.attributes !== undefined;
 }
