@@ -182,3 +182,55 @@ describe('a viewer', () => {
     expect(own.getText('content').toDelta() as unknown).toEqual(state(rig).text);
   });
 });
+
+describe("a viewer's client that cleans up formatting by itself", () => {
+  /** A stored text in which two people made the same word bold at once, and nobody has cleaned up yet. */
+  function doubled(): { replica: Replica; viewer: Y.Doc; marks: Uint8Array } {
+    const [one, two] = [new Y.Doc(), new Y.Doc()];
+    one.getText('content').insert(0, 'hello world');
+    Y.applyUpdate(two, Y.encodeStateAsUpdate(one));
+    for (const doc of [one, two]) doc.getText('content').format(0, 5, { bold: true });
+    const stored = new Y.Doc();
+    Y.applyUpdate(stored, Y.mergeUpdates([Y.encodeStateAsUpdate(one), Y.encodeStateAsUpdate(two)]));
+    const replica = new Replica(DOC, serverClientId(DOC, 2), snapshotOf(stored), []);
+    const viewer = new Y.Doc();
+    viewer.getText('content');
+    const sent: Uint8Array[] = [];
+    viewer.on('update', (update: Uint8Array, origin: unknown) => {
+      if (origin !== 'server') sent.push(update);
+    });
+    Y.applyUpdate(viewer, replica.state(), 'server');
+    const [marks] = sent;
+    if (marks === undefined) throw new Error('the client had nothing to clean up');
+    return { replica, viewer, marks };
+  }
+
+  const BOLD = [{ insert: 'hello', attributes: { bold: true } }, { insert: ' world' }];
+
+  test('is no editor: what it does is taken, and reads the same for everybody', () => {
+    const { replica, marks } = doubled();
+    expect(replica.judgeViewer(marks)).toEqual({ kind: 'clean_up', ghosts: null });
+    expect(replica.applyCleanUp(marks)?.delta).toEqual([]);
+    expect(replica.ops()).toEqual(BOLD);
+    expect(replica.judgeViewer(marks)).toEqual({ kind: 'nothing', ghosts: null });
+    expect(replica.applyCleanUp(marks)).toBeNull();
+    const opened = new Y.Doc();
+    Y.applyUpdate(opened, replica.state());
+    expect(opened.getText('content').toDelta()).toEqual(BOLD);
+  });
+
+  test('has nothing taken that reads differently, and the document goes on as it was', () => {
+    const { replica, viewer } = doubled();
+    const before = replica.state();
+    const sent: Uint8Array[] = [];
+    viewer.on('update', (update: Uint8Array) => sent.push(update));
+    viewer.transact((transaction) => {
+      for (let item = viewer.getText('content')._start; item !== null; item = item.right)
+        if (item.content instanceof Y.ContentFormat) item.delete(transaction);
+    });
+    for (const update of sent) expect(replica.applyCleanUp(update)).toBeNull();
+    expect(replica.state()).toEqual(before);
+    expect(replica.ops()).toEqual(BOLD);
+    expect(replica.applyDelta([{ retain: 11 }, { insert: '!' }]).delta).toEqual([{ retain: 11 }, { insert: '!' }]);
+  });
+});

@@ -110,6 +110,18 @@ describe('opened from bytes', () => {
     ]);
   });
 
+  test('building the document changes nothing of it, also where two people made the same word bold at once', () => {
+    const [one, two] = [client(1), client(2)];
+    one.getText('content').insert(0, 'hello world');
+    Y.applyUpdate(two, Y.encodeStateAsUpdate(one));
+    for (const doc of [one, two]) doc.getText('content').format(0, 5, { bold: true });
+    const base = new Y.Doc();
+    Y.applyUpdate(base, Y.mergeUpdates([Y.encodeStateAsUpdate(one), Y.encodeStateAsUpdate(two)]));
+    const opened = new Replica(DOC, serverClientId(DOC, 2), snapshotOf(base), []);
+    const built = opened.readText((doc) => Y.encodeStateAsUpdate(doc));
+    expect(Y.decodeUpdate(built).ds.clients).toEqual(Y.decodeUpdate(Y.encodeStateAsUpdate(base)).ds.clients);
+  });
+
   test('a client gets what it lacks and no more, whatever it has, from bytes and live alike', () => {
     const { live, at } = stored();
     const whole = client(8, live);
@@ -285,6 +297,13 @@ describe('whether a delta fits', () => {
     expect(replica.unfit([{ retain: 1 }, { delete: 2 }])).toBeNull();
     replica.applyDelta([{ retain: 1 }, { insert: { image: 'x' } }]);
     expect(replica.unfit([{ retain: 2 }, { insert: 'x' }])).toBeNull();
+    expect(replica.unfit([{ retain: 3 }, { insert: 'x' }])).toContain('splits a surrogate pair at 2');
+  });
+
+  test('looks at one place as often as the delta has steps there, also between two runs of formatting', () => {
+    const replica = fresh();
+    replica.applyDelta([{ insert: 'ab', attributes: { bold: true } }, { insert: '😀' }]);
+    expect(replica.unfit([{ retain: 2 }, { insert: 'x' }, { insert: 'y', attributes: { bold: true } }])).toBeNull();
     expect(replica.unfit([{ retain: 3 }, { insert: 'x' }])).toContain('splits a surrogate pair at 2');
   });
 
