@@ -85,6 +85,8 @@ export class DocumentRuntime {
   readonly #broadcast: Broadcast;
   readonly #status: SaveStatus;
   readonly #acks = new YjsAcks();
+  /** Viewers whose client called something a clean-up that was none. */
+  readonly #suspects = new WeakSet<YjsMember>();
   /** Until when (monotonic) deltas are computed for readers who may come back. */
   #demand_until = 0;
   #ended = false;
@@ -273,11 +275,13 @@ export class DocumentRuntime {
       if (this.replica.covers(update)) continue;
       const { kind, ghosts } = this.replica.judgeViewer(update);
       if (ghosts !== null) member.send(updateFrame(ghosts));
-      if (kind === 'edit') refused = true;
-      if (kind !== 'clean_up' || this.#status.state === 'read_only') continue;
-      const change = this.replica.applyCleanUp(update);
-      if (change === null) refused = true;
-      else this.#recordYjs(member, change, 1, out);
+      if (kind === 'nothing') continue;
+      const looked = kind === 'clean_up' && this.#status.state !== 'read_only' && !this.#suspects.has(member);
+      const change = looked ? this.replica.applyCleanUp(update) : null;
+      if (change !== null) this.#recordYjs(member, change, 1, out);
+      else refused = true;
+      // Looking costs a walk over the text, and a wrong one the whole document: once is enough.
+      if (looked && change === null) this.#suspects.add(member);
     }
     if (refused) member.send(deniedFrame('permission denied'));
   }
