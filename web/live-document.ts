@@ -105,6 +105,8 @@ export class LiveDocument {
     clearTimeout(this.#timer);
     window.removeEventListener('online', this.#lineChanged);
     window.removeEventListener('offline', this.#lineChanged);
+    window.removeEventListener('pagehide', this.#hidden);
+    window.removeEventListener('pageshow', this.#shown);
     this.provider.destroy();
     this.doc.destroy();
   }
@@ -142,6 +144,8 @@ export class LiveDocument {
     });
     window.addEventListener('online', this.#lineChanged);
     window.addEventListener('offline', this.#lineChanged);
+    window.addEventListener('pagehide', this.#hidden);
+    window.addEventListener('pageshow', this.#shown);
   }
 
   /** A browser that knows it is offline knows it long before the socket does. */
@@ -149,6 +153,13 @@ export class LiveDocument {
     if (this.provider.synced && navigator.onLine) this.#lost_since = null;
     else this.#lost_since ??= performance.now();
     this.#changed();
+  };
+
+  /** A browser may keep a page that was left, its socket included, for when somebody goes back; meanwhile nobody is here. */
+  readonly #hidden = (): void => this.provider.disconnect();
+
+  readonly #shown = ({ persisted }: PageTransitionEvent): void => {
+    if (persisted) this.reconnect();
   };
 
   #acked(frames: number): void {

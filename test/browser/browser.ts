@@ -30,6 +30,11 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
   '--hide-scrollbars',
+  '--disable-software-rasterizer',
+  '--disable-extensions',
+  '--disable-default-apps',
+  '--metrics-recording-only',
+  '--mute-audio',
   '--lang=en-GB',
   // A name that browsers trust no more than any address of a local network: pages there are "insecure contexts".
   '--host-resolver-rules=MAP concord.test 127.0.0.1',
@@ -82,16 +87,26 @@ export class TestBrowser {
     return new TestBrowser(daemon, await chromium.connectOverCDP(`http://127.0.0.1:${port}`));
   }
 
-  /** A browser profile of its own: what is signed in there is seen by its windows and by no others. */
-  profile(url: string, options: BrowserContextOptions = {}): Promise<Profile> {
-    return this.driver
-      .newContext({ viewport: { width: 1200, height: 760 }, baseURL: url, ...options })
-      .then((context) => new Profile(context, this.errors));
+  /** A profile of its own, as another computer would be: what its windows keep, no other profile sees. */
+  async profile(options: BrowserContextOptions = {}): Promise<Profile> {
+    const context = await this.driver.newContext({ viewport: { width: 1200, height: 760 }, ...options });
+    context.on('page', (page) => this.#listen(page));
+    return new Profile(context, await context.newPage());
   }
 
   async stop(): Promise<void> {
     await this.driver.close();
     await killTree(this.daemon);
+  }
+
+  #listen(page: Page): void {
+    page.setDefaultTimeout(10_000);
+    page.on('pageerror', (error) => this.errors.push(error.stack ?? error.message));
+    page.on('console', (message) => {
+      // A server that is away is what some tests are about, and a refusal is not the page's fault.
+      const expected = /WebSocket connection to|Failed to load resource/.test(message.text());
+      if (message.type() === 'error' && !expected) this.errors.push(message.text());
+    });
   }
 }
 
@@ -101,32 +116,28 @@ export class Profile {
 
   constructor(
     private readonly context: BrowserContext,
-    private readonly errors: string[],
+    /** The window that it has anyway: making one takes the browser the better part of a second. */
+    private readonly first: Page,
   ) {}
 
-  /** A new window, at this path of the page. */
-  async open(path: string): Promise<Window> {
-    const page = await this.context.newPage();
-    page.setDefaultTimeout(10_000);
-    page.on('pageerror', (error) => this.errors.push(error.stack ?? error.message));
-    page.on('console', (message) => {
-      // A server that is away is what some tests are about, and a refusal is not the page's fault.
-      const expected = /WebSocket connection to|Failed to load resource/.test(message.text());
-      if (message.type() === 'error' && !expected) this.errors.push(message.text());
-    });
-    await page.goto(path);
+  /** A window with this address. */
+  async open(url: string): Promise<Window> {
+    const page = this.#windows.length === 0 ? this.first : await this.#another();
     const window = new Window(page);
     this.#windows.push(window);
+    await page.goto(url);
     return window;
   }
 
   /** Closes its windows. */
   async closeWindows(): Promise<void> {
-    await Promise.all(this.#windows.splice(0).map((window) => window.close()));
+    await Promise.all(
+      this.#windows.splice(0).map(({ page }) => (page === this.first ? page.goto('about:blank') : page.close())),
+    );
   }
 
-  /** Signs in with tokens that the test has, as if it had been done in the page. */
-  async signIn(user: SignedIn): Promise<void> {
+  /** Signs in at a server with tokens that the test has, as if it had been done in the page. */
+  async signIn(origin: string, user: SignedIn): Promise<void> {
     const { user_id: id, display_name, email, token: access_token, refresh_token } = user;
     const life_ms = 900_000;
     const session = {
@@ -136,22 +147,30 @@ export class Profile {
       life_ms,
       expires_at: Date.now() + life_ms,
     };
-    const page = await this.context.newPage();
-    await page.goto('/');
-    await page.getByRole('heading').waitFor();
-    await page.evaluate(keepSession, session);
-    await page.close();
+    await this.first.goto(`${origin}/healthz`);
+    await this.first.evaluate(keepSession, session);
+  }
+
+  /** Of two tabs in one window the browser all but stops the hidden one, so every page gets a window. */
+  async #another(): Promise<Page> {
+    const opened = this.context.waitForEvent('page');
+    await this.first.evaluate(() => window.open('about:blank', '_blank', 'popup,noopener,width=1200,height=760'));
+    return opened;
   }
 }
 
 /** Runs in the page: puts a session where the page keeps it. */
 function keepSession(session: object): Promise<void> {
   return new Promise((resolve) => {
-    const request = indexedDB.open('concord');
+    const request = indexedDB.open('concord', 1);
+    request.onupgradeneeded = () => request.result.createObjectStore('kept');
     request.onsuccess = () => {
       const transaction = request.result.transaction('kept', 'readwrite');
       transaction.objectStore('kept').put(session, 'session');
-      transaction.oncomplete = () => resolve();
+      transaction.oncomplete = () => {
+        request.result.close();
+        resolve();
+      };
     };
   });
 }
@@ -184,21 +203,22 @@ export class Window {
     return this.page.keyboard.type(text, { delay: delay_ms });
   }
 
-  /** Waits until the indicator says this. */
+  /** Waits until the indicator says this. Looks more often than the driver would. */
   async untilSays(word: Word, within_ms = 10_000): Promise<void> {
-    await this.page.locator(`.indicator[data-state="${word}"]`).waitFor({ timeout: within_ms });
+    await until(`the indicator to say ${word}`, async () => (await this.says()) === word, within_ms);
+  }
+
+  /** Waits until the text is there. */
+  async untilOpen(): Promise<void> {
+    await until('the text to be there', () => this.page.locator('.ql-editor').isVisible());
   }
 
   /** What the indicator says now. */
   says(): Promise<string | null> {
-    return this.page.locator('.indicator').getAttribute('data-state');
+    return this.page.evaluate(() => document.querySelector<HTMLElement>('.indicator')?.dataset.state ?? null);
   }
 
   button(name: string) {
     return this.page.getByRole('button', { name, exact: true });
-  }
-
-  close(): Promise<void> {
-    return this.page.close();
   }
 }

@@ -36,10 +36,10 @@ export async function takePicture(server: TestServer, browser: TestBrowser, path
   for (const guest of [grace, joseph]) await server.share(ada, id, guest, 'editor');
 
   const open = async (person: typeof ada, deviceScaleFactor: number): Promise<Window> => {
-    const profile = await browser.profile(server.url, { viewport: { width: 1200, height: 740 }, deviceScaleFactor });
-    await profile.signIn(person);
-    const window = await profile.open(`/d/${id}`);
-    await window.page.locator('.ql-editor').waitFor();
+    const profile = await browser.profile({ viewport: { width: 1200, height: 740 }, deviceScaleFactor });
+    await profile.signIn(server.url, person);
+    const window = await profile.open(`${server.url}/d/${id}`);
+    await window.untilOpen();
     return window;
   };
   const shown = await open(ada, 2);
