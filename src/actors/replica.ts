@@ -281,6 +281,10 @@ export class Replica {
     doc.clientID = this.#client_id;
     // Before anything is applied: a text that is typed only afterwards does not know that it has formatting.
     const text = doc.getText(TEXT_ROOT);
+    // Nor may Yjs clean up on the way in: what it deletes then, the journal would not have.
+    doc.once('afterTransaction', (transaction: Y.Transaction) => {
+      transaction._needFormattingCleanup = false;
+    });
     Y.transact(
       doc,
       () => {
