@@ -21,10 +21,7 @@ export async function locateChromium(install: boolean): Promise<Chromium> {
   if (found !== null) return { path: found };
   if (!install) return { path: null, why: 'there is no Chromium here' };
   if (Bun.which('apt-get') === null || process.getuid?.() !== 0)
-    return {
-      path: null,
-      why: 'there is no Chromium on the PATH, and only root can install one (apt-get install chromium)',
-    };
+    return { path: null, why: 'there is no Chromium on the PATH, and installing it takes apt-get and root' };
   say('installing Chromium for the tests of the page (apt-get install chromium, about 400 MB) ...');
   const failure = await installOne();
   const installed = await findOne();
