@@ -22,6 +22,8 @@ export interface Stage {
   readonly name: string;
   /** The same in every run of a seed. */
   readonly client_id: string;
+  /** Whether revisions that are not on disk may be lost, and their numbers come to name other texts. */
+  readonly lossy: boolean;
   /** The actor's own, so that what it does next does not depend on how long others took. */
   readonly dice: Dice;
   readonly ledger: Ledger;
@@ -46,7 +48,12 @@ export class Ledger {
   /** An edit was made to a document with this flat text. */
   edited(edit: Delta, text: string): void {
     for (const { insert } of edit.ops) if (typeof insert === 'string' && isMarker(insert)) this.typed.add(insert);
-    for (const gone of deletedBy(edit, text)) this.doubtful.add(gone);
+    this.doubt(deletedBy(edit, text));
+  }
+
+  /** This text may be there or not. */
+  doubt(text: string): void {
+    for (const unit of text) this.doubtful.add(unit);
   }
 }
 
@@ -291,7 +298,10 @@ export class RestActor {
   }
 
   async #readNow(): Promise<void> {
-    const answer = await this.#call('GET', `/v1/documents/${this.stage.doc_id}/content`);
+    const { doc_id, lossy, server } = this.stage;
+    const [head] = lossy ? await server.sql`SELECT head_rev FROM document_heads WHERE doc_id = ${doc_id}` : [];
+    const at = head === undefined ? '' : `?rev=${head.head_rev}`;
+    const answer = await this.#call('GET', `/v1/documents/${doc_id}/content${at}`);
     if (answer?.body.success)
       this.#read = { rev: answer.body.data.rev, text: flatText(answer.body.data.value as Op[]) };
   }
@@ -302,7 +312,7 @@ export class RestActor {
     const text = newText(dice, ledger.marker(dice));
     const delta = new Delta().insert(text, dice.once(3) ? { italic: true } : undefined);
     const edit: RestEdit = { body: { changes: { delta: delta.ops } }, rev: null };
-    if ((await this.#post(edit)) === 503) ledger.doubtful.add(text);
+    if ((await this.#post(edit)) === 503) ledger.doubt(text);
     ledger.edited(delta, '');
   }
 
@@ -318,8 +328,9 @@ export class RestActor {
     const answers = await Promise.all(dice.once(4) ? [this.#post(edit), this.#post(edit)] : [this.#post(edit)]);
     if (answers.every((status) => status === 503))
       await until('an edit over REST to be taken', async () => (await this.#post(edit)) !== 503);
-    // What was refused (its base was lost with an owner) used up no seq.
-    if (edit.rev === null) return;
+    // What was refused (its base had left the window) used up no seq. What was refused after a 503 had been shown around
+    // by an owner that was lost: nothing can make a Yjs client undelete, so what it deleted may stay away.
+    if (edit.rev === null) return ledger.doubt(deletedBy(delta, text));
     this.taken.push(edit);
     ledger.edited(delta, text);
   }

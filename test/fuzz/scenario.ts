@@ -111,8 +111,7 @@ export class Scenario {
       arrive();
       await this.#breathe();
     }
-    // A revision that was read over REST has no epoch: where owners are lost it may come to name another text.
-    if (this.#trouble !== 'owner_lost') this.#rest = new RestActor(stage('rest', editor));
+    this.#rest = new RestActor(stage('rest', editor));
   }
 
   #stage(name: string, user: TestUser): Stage {
@@ -123,6 +122,7 @@ export class Scenario {
       user,
       name,
       client_id: random.id(),
+      lossy: this.#trouble === 'owner_lost',
       dice: new Dice(random),
       ledger: this.#ledger,
       note: (what, detail) => this.#note(name, what, detail),
