@@ -17,10 +17,14 @@ export interface History {
 
 /** Reads and judges a document's whole journal. */
 export async function readHistory(sql: Database, doc_id: string): Promise<History> {
-  const [head] = await sql<{ head_rev: number; epoch: number }[]>`
-    SELECT head_rev, epoch FROM document_heads WHERE doc_id = ${doc_id}`;
-  const rows = await sql<{ rev: number; epoch: number; update: Uint8Array }[]>`
-    SELECT rev, epoch, update FROM document_updates WHERE doc_id = ${doc_id} ORDER BY rev`;
+  // One snapshot of both tables: the document may still be written.
+  const [head, rows] = await sql.begin('isolation level repeatable read read only', async (snapshot) => {
+    const [first] = await snapshot<{ head_rev: number; epoch: number }[]>`
+      SELECT head_rev, epoch FROM document_heads WHERE doc_id = ${doc_id}`;
+    const all = await snapshot<{ rev: number; epoch: number; update: Uint8Array }[]>`
+      SELECT rev, epoch, update FROM document_updates WHERE doc_id = ${doc_id} ORDER BY rev`;
+    return [first, all] as const;
+  });
   const wrongs: string[] = [];
   const doc = new Y.Doc();
   let epoch = 0;
