@@ -5,6 +5,7 @@
  * real storage, as that is what is tested. So a seed that failed once may need a few more runs to fail again, and the log
  * of the failure holds everything that happened in it.
  */
+import { systemClock, TIMED_OUT, within } from '../../src/base/clock.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import type { TestServer, TestUser } from '../support/server.ts';
 import { JsonActor, Ledger, RestActor, type Stage, YjsActor } from './actors.ts';
@@ -29,6 +30,9 @@ export interface Cast {
 
 const OPERATIONS_MIN = 30;
 const OPERATIONS_MAX = 80;
+
+/** Far more than it takes, so that what hangs is told with its log. */
+const PLAY_MS_MAX = 60_000;
 
 type Editor = JsonActor | YjsActor;
 
@@ -70,23 +74,28 @@ export class Scenario {
     later: () => Promise<void> | null = () => null,
   ): Promise<string | null> {
     try {
-      await this.#open(cast);
-      const operations = OPERATIONS_MIN + this.#dice.below(OPERATIONS_MAX - OPERATIONS_MIN + 1);
-      for (let step = 0; step < operations; step += 1) {
-        if (step === operations >> 1) await halfway();
-        if (step === (operations * 3) >> 2) await later();
-        await this.#step();
-      }
-      await this.#close();
-      const ended = this.#ended();
-      await settle(ended);
-      await checkEnd(ended);
+      const played = await within(systemClock, PLAY_MS_MAX, this.#act(cast, halfway, later));
+      if (played === TIMED_OUT) throw new Error(`it did not come to an end within ${PLAY_MS_MAX} ms`);
       return null;
     } catch (error) {
       return await this.#report(error);
     } finally {
       for (const actor of this.#editors()) actor.end();
     }
+  }
+
+  async #act(cast: Cast, halfway: () => Promise<void>, later: () => Promise<void> | null): Promise<void> {
+    await this.#open(cast);
+    const operations = OPERATIONS_MIN + this.#dice.below(OPERATIONS_MAX - OPERATIONS_MIN + 1);
+    for (let step = 0; step < operations; step += 1) {
+      if (step === operations >> 1) await halfway();
+      if (step === (operations * 3) >> 2) await later();
+      await this.#step();
+    }
+    await this.#close();
+    const ended = this.#ended();
+    await settle(ended);
+    await checkEnd(ended);
   }
 
   async #open({ owner, editor, viewer }: Cast): Promise<void> {
