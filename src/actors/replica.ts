@@ -67,7 +67,6 @@ export type Applied =
 const TAIL_UPDATES_MAX = 512;
 /** The tail becomes part of the base when it has outgrown it by this much, so that encoding costs a constant per byte. */
 const TAIL_BYTES_BEYOND_BASE = 256 * 1024;
-
 /** Longer tails are applied to a document instead of being composed. */
 const COMPOSE_MAX = 1_000;
 
@@ -278,7 +277,6 @@ export class Replica {
   #liveDoc(): Y.Doc {
     if (this.#doc !== null) return this.#doc;
     const doc = new Y.Doc({ gc: true });
-    doc.clientID = this.#client_id;
     // Before anything is applied: a text that is typed only afterwards does not know that it has formatting.
     const text = doc.getText(TEXT_ROOT);
     // Nor may Yjs clean up on the way in: what it deletes then, the journal would not have.
@@ -295,6 +293,8 @@ export class Replica {
       null,
       false,
     );
+    // After it: when a document is built anew, Yjs meets structs of our own in it and would take another clientID.
+    doc.clientID = this.#client_id;
     doc.on('update', (update: Uint8Array) => this.#emitted.push(update));
     text.observe((event) => {
       if (this.#want_effects) this.#effects.push(event.delta as DeltaOps);
@@ -354,6 +354,7 @@ export class Replica {
   #extendTail(update: Uint8Array): void {
     this.#tail.push(update);
     this.#tail_bytes += update.length;
+    this.#tail_deltas = null;
     if (this.#tail_bytes > this.#base.state.length + TAIL_BYTES_BEYOND_BASE) this.#rebase();
   }
 
