@@ -94,8 +94,7 @@ export class Scenario {
     }
     await this.#close();
     const ended = this.#ended();
-    await settle(ended);
-    await checkEnd(ended);
+    await checkEnd(ended, await settle(ended));
   }
 
   async #open({ owner, editor, viewer }: Cast): Promise<void> {
