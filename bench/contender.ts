@@ -34,6 +34,8 @@ export interface ClientEvents {
   onUpdates?(updates: readonly Uint8Array[], at: number): void;
   /** A frame that carries awareness or presence arrived; `frame` is what it holds, in the wire's own form. */
   onPresence?(frame: Uint8Array | string, at: number): void;
+  /** The socket is open and authenticated where that is needed, and the question for the first state was sent. */
+  onAsked?(at: number): void;
   /** The server confirmed this many edits of this client in all. */
   onConfirmed?(edits: number, at: number): void;
 }
