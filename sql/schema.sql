@@ -8,6 +8,15 @@ CREATE TABLE concord_migrations (
   PRIMARY KEY (id)
 );
 
+CREATE TABLE document_clients (
+  doc_id uuid NOT NULL,
+  client_id uuid NOT NULL,
+  user_id uuid NOT NULL,
+  last_seq bigint NOT NULL,
+  PRIMARY KEY (doc_id, client_id, user_id),
+  FOREIGN KEY (doc_id) REFERENCES documents(id) ON DELETE CASCADE
+);
+
 CREATE TABLE document_heads (
   doc_id uuid NOT NULL,
   epoch bigint DEFAULT 0 NOT NULL,
@@ -16,6 +25,16 @@ CREATE TABLE document_heads (
   owner_boot text,
   claim_id uuid,
   claimed_at timestamp(3) with time zone,
+  PRIMARY KEY (doc_id),
+  FOREIGN KEY (doc_id) REFERENCES documents(id) ON DELETE CASCADE
+);
+
+CREATE TABLE document_history (
+  doc_id uuid NOT NULL,
+  compacted_rev bigint DEFAULT 0 NOT NULL,
+  audited_rev bigint DEFAULT 0 NOT NULL,
+  state bytea,
+  attribution bytea,
   PRIMARY KEY (doc_id),
   FOREIGN KEY (doc_id) REFERENCES documents(id) ON DELETE CASCADE
 );
@@ -42,6 +61,19 @@ CREATE TABLE document_search (
 );
 CREATE INDEX document_search_words ON public.document_search USING gin (((title || body)));
 
+CREATE TABLE document_segments (
+  doc_id uuid NOT NULL,
+  from_rev bigint NOT NULL,
+  to_rev bigint NOT NULL,
+  meta bytea NOT NULL,
+  deltas bytea NOT NULL,
+  updates bytea NOT NULL,
+  total bytea NOT NULL,
+  checkpoint bytea,
+  PRIMARY KEY (doc_id, to_rev),
+  FOREIGN KEY (doc_id) REFERENCES documents(id) ON DELETE CASCADE
+);
+
 CREATE TABLE document_snapshots (
   doc_id uuid NOT NULL,
   rev bigint NOT NULL,
@@ -67,6 +99,31 @@ CREATE TABLE document_updates (
   PRIMARY KEY (doc_id, rev)
 );
 CREATE UNIQUE INDEX document_updates_once ON public.document_updates USING btree (doc_id, client_id, user_id, seq) WHERE (seq IS NOT NULL);
+
+CREATE TABLE document_versions (
+  id uuid NOT NULL,
+  document_id uuid NOT NULL,
+  rev bigint NOT NULL,
+  name text,
+  kind text NOT NULL,
+  created_by uuid NOT NULL,
+  contributors uuid[] NOT NULL,
+  created_at timestamp(3) with time zone NOT NULL,
+  PRIMARY KEY (id),
+  FOREIGN KEY (document_id) REFERENCES documents(id) ON DELETE CASCADE,
+  CHECK (((kind = 'named'::text) = (name IS NOT NULL))),
+  CHECK ((kind = ANY (ARRAY['named'::text, 'auto'::text, 'restore'::text])))
+);
+CREATE UNIQUE INDEX document_versions_auto_once ON public.document_versions USING btree (document_id, rev) WHERE (kind = 'auto'::text);
+CREATE INDEX document_versions_by_rev ON public.document_versions USING btree (document_id, rev);
+CREATE INDEX document_versions_of_document ON public.document_versions USING btree (document_id, id DESC);
+
+CREATE TABLE document_work (
+  doc_id uuid NOT NULL,
+  touched_at timestamp with time zone NOT NULL,
+  PRIMARY KEY (doc_id),
+  FOREIGN KEY (doc_id) REFERENCES documents(id) ON DELETE CASCADE
+);
 
 CREATE TABLE documents (
   id uuid NOT NULL,

@@ -84,6 +84,8 @@ export async function insertFirstRevision(sql: Sql, first: FirstRevision): Promi
       SELECT ${doc_id}, 1, 0, ${first.user_id}, ${first.client_id}, NULL, ${at}, state, delta FROM content
     ), searched AS (
       UPDATE document_search SET body = ${bodyWords(sql, first.text)} WHERE document_id = ${doc_id}
+    ), marked AS (
+      INSERT INTO document_work (doc_id, touched_at) VALUES (${doc_id}, ${at})
     )
     INSERT INTO document_snapshots (doc_id, rev, state, state_vector, delete_set, delta, created_at)
     SELECT ${doc_id}, 1, state, ${state.state_vector}, ${state.delete_set}, delta, ${at} FROM content`;

@@ -48,6 +48,18 @@ describe('claimHead', () => {
     expect(await claimHead(db.sql, doc_id, 1, node('b'), random.id())).toEqual({ epoch: 2, head_rev: 7 });
   });
 
+  test('marks the document for background work, and marks it anew at every claim', async () => {
+    const { doc_id } = await claimed();
+    const mark = async (): Promise<Date | undefined> =>
+      (await db.sql<{ touched_at: Date }[]>`SELECT touched_at FROM document_work WHERE doc_id = ${doc_id}`)[0]
+        ?.touched_at;
+    const first_mark = await mark();
+    expect(first_mark).toBeInstanceOf(Date);
+    await db.sql`UPDATE document_work SET touched_at = '2001-01-01'`;
+    await claimHead(db.sql, doc_id, 1, node('b'), random.id());
+    expect((await mark())?.getTime()).toBeGreaterThanOrEqual(first_mark?.getTime() ?? 0);
+  });
+
   test('changes nothing when the epoch is another than the one that was seen', async () => {
     const { doc_id, owner } = await claimed();
     expect(await claimHead(db.sql, doc_id, 0, node('b'), random.id())).toBeNull();

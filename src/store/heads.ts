@@ -31,7 +31,11 @@ export async function readHead(sql: Sql, doc_id: string): Promise<Head | null> {
   return { epoch: row.epoch, head_rev: row.head_rev, owner };
 }
 
-/** Takes a document whose epoch still is `seen_epoch`; null when somebody was faster. */
+/**
+ * Takes a document whose epoch still is `seen_epoch`; null when somebody was faster. Marks it as one that background work
+ * has to look at: who edits must claim, so no edit is ever overlooked. The mark is written anew even where there is one, so
+ * that whoever is about to take that away finds it changed.
+ */
 export async function claimHead(
   sql: Sql,
   doc_id: string,
@@ -40,11 +44,17 @@ export async function claimHead(
   claim_id: string,
 ): Promise<{ epoch: number; head_rev: number } | null> {
   const [row] = await sql<{ epoch: number; head_rev: number }[]>`
-    UPDATE document_heads
-    SET epoch = epoch + 1, owner_node = ${node.node_id}, owner_boot = ${node.boot_id}, claim_id = ${claim_id},
-        claimed_at = now()
-    WHERE doc_id = ${doc_id} AND epoch = ${seen_epoch}
-    RETURNING epoch, head_rev`;
+    WITH claimed AS (
+      UPDATE document_heads
+      SET epoch = epoch + 1, owner_node = ${node.node_id}, owner_boot = ${node.boot_id}, claim_id = ${claim_id},
+          claimed_at = now()
+      WHERE doc_id = ${doc_id} AND epoch = ${seen_epoch}
+      RETURNING doc_id, epoch, head_rev
+    ), marked AS (
+      INSERT INTO document_work (doc_id, touched_at) SELECT doc_id, clock_timestamp() FROM claimed
+      ON CONFLICT (doc_id) DO UPDATE SET touched_at = excluded.touched_at
+    )
+    SELECT epoch, head_rev FROM claimed`;
   return row ?? null;
 }
 
