@@ -21,8 +21,8 @@ export interface RunningServer {
   cpu(): CpuTimes;
   /** Resident memory of the server's processes, in bytes, after a garbage collection where the server can be asked for one. */
   rss(): Promise<number>;
-  /** Makes a document and returns the name that {@link Contender.connect} takes. */
-  createDocument(): Promise<string>;
+  /** Makes a document, with this Yjs state if there is one, and returns the name that {@link YjsContender.connect} takes. */
+  createDocument(state?: Uint8Array): Promise<string>;
   /** Ends the server's process and starts it on the same data: nothing is open. */
   restart(): Promise<void>;
   stop(): Promise<void>;
@@ -70,6 +70,8 @@ export interface YjsContender {
   /** Such as `concord`, `hocuspocus on bun`. */
   readonly name: string;
   readonly wire: 'yjs';
+  /** It keeps no documents, so that nobody who comes late can be sent one: the floor. */
+  readonly stateless?: true;
   /** What its confirmation of an edit means, in words for the page: on disk, taken in, seen. */
   readonly confirms: string;
   start(): Promise<RunningServer>;
