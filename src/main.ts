@@ -34,7 +34,7 @@ export async function startServer(node: NodeParts): Promise<Running> {
   const runs = (service: 'users' | 'documents' | 'collaboration' | 'worker'): boolean => config.services.has(service);
 
   const worker = createWorkerService(node);
-  const collaboration = createCollaborationService(node, (doc_id) => worker.snapshots.ask(doc_id));
+  const collaboration = createCollaborationService(node, (doc_id) => worker.queues.snapshots.ask({ doc_id }));
   const { gateway, signals } = collaboration;
   const users = createUserService(node, signals);
   const authenticate = (token: string) => users.sessions.authenticate(token);

@@ -1,15 +1,20 @@
 /**
  * The service `worker`: background jobs. The asking side of the queues is made in every process, because actors ask; the
- * jobs are done where the service runs.
+ * jobs are done where the service runs. Who does the jobs of which queue stands here and nowhere else.
  */
+import type { Timer } from '../base/clock.ts';
 import { connectRedis } from '../store/redis.ts';
-import { SnapshotQueue } from '../workers/queues.ts';
-import { startSnapshotWorker } from '../workers/snapshots.ts';
+import { closeQueues, createQueues, handler, type QueueHandler, type Queues, startWorkers } from '../workers/queues.ts';
+import { lookAtWork, startScheduler } from '../workers/schedule.ts';
+import { snapshotDocument } from '../workers/snapshots.ts';
 import type { NodeParts } from './node.ts';
+
+/** How often somebody looks at what is due. */
+const LOOK_EVERY_MS = 30_000;
 
 /** The queues, and what works them. */
 export interface WorkerService {
-  readonly snapshots: SnapshotQueue;
+  readonly queues: Queues;
   /** Starts doing jobs. */
   start(): void;
   /** Finishes the jobs under way, then lets go. */
@@ -18,26 +23,34 @@ export interface WorkerService {
 
 /** Makes the parts. */
 export function createWorkerService(node: NodeParts): WorkerService {
-  const { config, clock, log, sql, metrics, identity } = node;
-  const asking = connectRedis(config.redis_url, { name: `concord:${identity.node_id}:queues`, kind: 'standing', log });
-  const snapshots = new SnapshotQueue(asking, log);
-  let working: { stop(): Promise<void> } | null = null;
-  let connection: ReturnType<typeof connectRedis> | null = null;
+  const { config, clock, log, identity } = node;
+  const connect = (name: string) =>
+    connectRedis(config.redis_url, { name: `concord:${identity.node_id}:${name}`, kind: 'standing', log });
+  const asking = connect('queues');
+  const queues = createQueues(asking, log);
+  let working: { readonly redis: ReturnType<typeof connect>; stop(): Promise<void>; readonly timers: Timer[] } | null =
+    null;
   return {
-    snapshots,
+    queues,
     start() {
-      connection = connectRedis(config.redis_url, {
-        name: `concord:${identity.node_id}:worker`,
-        kind: 'standing',
-        log,
-      });
-      working = startSnapshotWorker({ clock, sql, redis: connection, queue: snapshots, log, metrics });
+      const redis = connect('worker');
+      const { stop } = startWorkers(redis, handlers(node, queues), node);
+      working = { redis, stop, timers: [startScheduler(clock, queues, LOOK_EVERY_MS)] };
     },
     async close() {
+      for (const timer of working?.timers ?? []) timer.cancel();
       await working?.stop();
-      await snapshots.close();
-      connection?.disconnect();
+      await closeQueues(queues);
+      working?.redis.disconnect();
       asking.disconnect();
     },
   };
+}
+
+/** Who works which queue: an entry a queue. */
+function handlers({ sql }: NodeParts, queues: Queues): readonly QueueHandler[] {
+  return [
+    handler('schedule', 1, () => lookAtWork(sql, queues)),
+    handler('snapshots', 2, ({ doc_id }) => snapshotDocument(sql, doc_id)),
+  ];
 }

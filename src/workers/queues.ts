@@ -1,19 +1,60 @@
 /**
- * The job queues. A job is a hint: what is due can always be derived again from PostgreSQL, so a queue that was lost with
- * Redis heals by itself, and a job that runs twice does its work once.
+ * The job queues, asked and worked. A job is a hint: what is due can always be derived again from PostgreSQL, so a queue
+ * that was lost with Redis heals by itself, and a job that runs twice does its work once.
+ *
+ * A queue is one entry of {@link QUEUES}, which says what its jobs are and when two of them are the same; one entry of the
+ * list in services/worker.ts works it. A job that fails is tried again, later each time; one that fails for good is kept
+ * for a week, where the dashboard shows it and can send it again.
  */
-import { type ConnectionOptions, Queue } from 'bullmq';
+import { type ConnectionOptions, type Job, Queue, Worker as QueueWorker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Log } from '../base/log.ts';
+import type { Metrics } from '../base/metrics.ts';
 
 /** Where all queues' keys begin. */
 export const QUEUE_PREFIX = 'concord';
 
-/** The queue of snapshots. */
-export const SNAPSHOT_QUEUE = 'snapshots';
+/** A job on one document. */
+export interface DocumentJob {
+  readonly doc_id: string;
+}
 
-/** A job of the snapshot queue: one document, or (from the scheduler) a look at what is due. */
-export type SnapshotJob = { readonly doc_id: string } | { readonly due: true };
+/** A job that there is one of. */
+export type GlobalJob = Readonly<Record<string, never>>;
+
+/** What tells two jobs of a queue apart: the second of two with one key is not taken while the first waits. */
+type KeyOf<Data> = (data: Data) => string;
+
+const perDocument: KeyOf<DocumentJob> = ({ doc_id }) => doc_id;
+const onlyOne: KeyOf<GlobalJob> = () => 'all';
+
+/** Every queue. */
+const QUEUES = {
+  /** The look at what is due of all other document jobs: see schedule.ts. */
+  schedule: onlyOne,
+  /** Bring the document's snapshot and its words for the search up to its head. */
+  snapshots: perDocument,
+  /** Keep a version of the document if one is due. */
+  versions: perDocument,
+  /** Pack revisions of the document that left the window. */
+  compaction: perDocument,
+  /** Put the runs of edits of the document into the audit log. */
+  audit: perDocument,
+  /** Drop what is older than its retention. */
+  retention: onlyOne,
+};
+
+/** The name of a queue. */
+export type QueueName = keyof typeof QUEUES;
+
+/** What a job of a queue says. */
+export type JobData<Name extends QueueName> = Parameters<(typeof QUEUES)[Name]>[0];
+
+/** All names, in the order in which they are shown. */
+export const QUEUE_NAMES = Object.keys(QUEUES) as readonly QueueName[];
+
+/** The asking side of every queue. */
+export type Queues = { readonly [Name in QueueName]: JobQueue<JobData<Name>> };
 
 /** BullMQ's own declaration of a client is narrower than ioredis's; the object is what it says it takes. */
 export function bullConnection(redis: Redis): ConnectionOptions {
@@ -21,20 +62,21 @@ export function bullConnection(redis: Redis): ConnectionOptions {
 }
 
 /**
- * The asking side of the snapshot queue. While Redis is away what was asked waits, once per document, and is sent when
- * it returns.
+ * The asking side of one queue. While Redis is away what was asked waits, once per key, and is sent when it returns.
  */
-export class SnapshotQueue {
-  readonly #queue: Queue<SnapshotJob>;
+export class JobQueue<Data> {
+  /** For dashboards and measurements. */
+  readonly bull: Queue;
   /** What was asked and is not in the queue yet. */
   readonly #asked = new Set<string>();
 
-  /** `redis` is a `standing` connection: BullMQ gives up for good on one that refuses its first command. */
   constructor(
+    readonly name: QueueName,
     redis: Redis,
     private readonly log: Log,
+    private readonly keyOf: KeyOf<Data>,
   ) {
-    this.#queue = new Queue(SNAPSHOT_QUEUE, {
+    this.bull = new Queue(name, {
       connection: bullConnection(redis),
       prefix: QUEUE_PREFIX,
       defaultJobOptions: {
@@ -45,32 +87,95 @@ export class SnapshotQueue {
       },
     });
     // The connection logs its own trouble; without a listener an error event would end the process.
-    this.#queue.on('error', () => {});
+    this.bull.on('error', () => {});
   }
 
-  /** Asks for a snapshot of a document, once however often it is asked before the job runs. Never fails. */
-  ask(doc_id: string): void {
-    this.#add('snapshot', { doc_id }, { id: doc_id });
-  }
-
-  /** Has some worker look at what is due, once however many processes ask for it in `every_ms`. Never fails. */
-  askForDue(every_ms: number): void {
-    this.#add('due', { due: true }, { id: 'due', ttl: every_ms / 2 });
-  }
-
-  /** Lets go of the queue; the connection is its owner's to close. */
-  async close(): Promise<void> {
-    await this.#queue.close();
-  }
-
-  #add(name: string, job: SnapshotJob, deduplication: { id: string; ttl?: number }): void {
-    if (this.#asked.has(deduplication.id)) return;
-    this.#asked.add(deduplication.id);
-    this.#queue
-      .add(name, job, { deduplication })
+  /**
+   * Asks for a job, once however often it is asked before the job runs; what is asked while it runs makes it run once
+   * more. With `once_in_ms` it is asked at most once in that time, whoever asks. Never fails.
+   */
+  ask(data: Data, options: { readonly once_in_ms?: number } = {}): void {
+    const id = this.keyOf(data);
+    if (this.#asked.has(id)) return;
+    this.#asked.add(id);
+    const { once_in_ms } = options;
+    const deduplication = once_in_ms === undefined ? { id, keepLastIfActive: true } : { id, ttl: once_in_ms };
+    this.bull
+      .add(this.name, data, { deduplication })
       .catch((error: unknown) => {
-        this.log.debug({ error, job }, 'a job could not be asked for; the next look at what is due finds it');
+        this.log.debug(
+          { error, queue: this.name, job: data },
+          'a job could not be asked for; the next look at what is due finds it',
+        );
       })
-      .finally(() => this.#asked.delete(deduplication.id));
+      .finally(() => this.#asked.delete(id));
   }
+}
+
+/**
+ * Makes the asking sides. `redis` is a `standing` connection: BullMQ gives up for good on one that refuses its first
+ * command. It is its owner's to close.
+ */
+export function createQueues(redis: Redis, log: Log): Queues {
+  const made = QUEUE_NAMES.map((name) => [name, new JobQueue(name, redis, log, QUEUES[name] as KeyOf<unknown>)]);
+  return Object.fromEntries(made) as Queues;
+}
+
+/** Lets go of all queues. */
+export async function closeQueues(queues: Queues): Promise<void> {
+  await Promise.all(QUEUE_NAMES.map((name) => queues[name].bull.close()));
+}
+
+/** Who works a queue. */
+export interface QueueHandler {
+  readonly queue: QueueName;
+  /** How many of its jobs one process does at a time. */
+  readonly concurrency: number;
+  /** Does a job: safe to run at any time, any number of times. */
+  readonly handle: (data: unknown) => Promise<unknown>;
+}
+
+/** Says who works a queue; the compiler holds the handler to the queue's jobs. */
+export function handler<Name extends QueueName>(
+  queue: Name,
+  concurrency: number,
+  handle: (data: JobData<Name>) => Promise<unknown>,
+): QueueHandler {
+  return { queue, concurrency, handle: handle as (data: unknown) => Promise<unknown> };
+}
+
+/** Starts working queues. `redis` is a `standing` connection of their own: workers block on copies of it. */
+export function startWorkers(
+  redis: Redis,
+  handlers: readonly QueueHandler[],
+  parts: { readonly log: Log; readonly metrics: Metrics },
+): { stop(): Promise<void> } {
+  const workers = handlers.map((one) => startWorker(redis, one, parts));
+  return {
+    async stop() {
+      await Promise.all(workers.map((worker) => worker.close()));
+    },
+  };
+}
+
+function startWorker(
+  redis: Redis,
+  { queue, concurrency, handle }: QueueHandler,
+  { log, metrics }: { readonly log: Log; readonly metrics: Metrics },
+): QueueWorker {
+  const worker = new QueueWorker(
+    queue,
+    async (job: Job) => {
+      await handle(job.data);
+    },
+    { connection: bullConnection(redis), prefix: QUEUE_PREFIX, concurrency },
+  );
+  worker.on('completed', () => metrics.jobs.inc({ queue, outcome: 'completed' }));
+  worker.on('failed', (job, error) => {
+    metrics.jobs.inc({ queue, outcome: 'failed' });
+    const doc_id: unknown = job?.data?.doc_id;
+    log.warn({ error, queue, doc_id, attempts: job?.attemptsMade }, 'a job failed; what it was to do is still due');
+  });
+  worker.on('error', (error) => log.debug({ error, queue }, 'a worker lost touch with its queue'));
+  return worker;
 }

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
-import { Queue } from 'bullmq';
+import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import * as Y from 'yjs';
 import { quietLog, readableLog, seedDocument } from '../../test/support/core.ts';
@@ -15,8 +15,9 @@ import { connectRedis } from '../store/redis.ts';
 import { readSnapshot, writeSnapshot } from '../store/snapshots.ts';
 import { appendUpdates } from '../store/updates.ts';
 import { makeSnapshot } from './make-snapshot.ts';
-import { bullConnection, QUEUE_PREFIX, SNAPSHOT_QUEUE, SnapshotQueue } from './queues.ts';
-import { snapshotDocument, startSnapshotWorker } from './snapshots.ts';
+import { closeQueues, createQueues, handler, type Queues, startWorkers } from './queues.ts';
+import { lookAtWork, startScheduler } from './schedule.ts';
+import { snapshotDocument } from './snapshots.ts';
 
 const random = seededRandom(1_200);
 
@@ -188,7 +189,7 @@ describe('the queue', () => {
   let server: TestRedis;
   let asking: Redis;
   let working: Redis;
-  let queue: SnapshotQueue;
+  let queues: Queues;
   let bull: Queue;
   let clock: ManualClock;
   let metrics: Metrics;
@@ -204,41 +205,54 @@ describe('the queue', () => {
     const connect = (name: string) => connectRedis(server.url, { name, kind: 'standing', log: quietLog });
     [asking, working] = [connect('asking'), connect('working')];
     logged = readableLog();
-    queue = new SnapshotQueue(asking, logged.log);
-    bull = new Queue(SNAPSHOT_QUEUE, { connection: bullConnection(asking), prefix: QUEUE_PREFIX });
-    bull.on('error', () => {});
+    queues = createQueues(asking, logged.log);
+    bull = queues.snapshots.bull;
     clock = new ManualClock();
     metrics = createMetrics();
     worker = null;
   });
   afterEach(async () => {
     await worker?.stop();
-    await Promise.all([queue.close(), bull.close()]);
+    await closeQueues(queues);
     asking.disconnect();
     working.disconnect();
   });
 
   const start = (): void => {
-    worker = startSnapshotWorker({ clock, sql: db.sql, redis: working, queue, log: logged.log, metrics });
+    const scheduler = startScheduler(clock, queues, 30_000);
+    const handlers = [
+      handler('schedule', 1, () => lookAtWork(db.sql, queues)),
+      handler('snapshots', 2, ({ doc_id }) => snapshotDocument(db.sql, doc_id)),
+    ];
+    const workers = startWorkers(working, handlers, { log: logged.log, metrics });
+    worker = {
+      async stop() {
+        scheduler.cancel();
+        await workers.stop();
+      },
+    };
   };
   const waiting = (): Promise<number> => bull.getJobCountByTypes('waiting', 'delayed', 'prioritized');
   const finished = async (outcome: string): Promise<number> =>
-    (await metrics.jobs.get()).values.find(({ labels }) => labels.outcome === outcome)?.value ?? 0;
+    (await metrics.jobs.get()).values.reduce(
+      (sum, { labels, value }) => sum + (labels.outcome === outcome ? value : 0),
+      0,
+    );
   const snapshotOf = (written: Written, rev: number) =>
     until(`the snapshot of revision ${rev}`, async () => (await written.stored())?.rev === rev);
 
   test('a document that is asked for gets its snapshot, once however often it was asked', async () => {
     const written = await Written.new();
     await written.letters(4);
-    for (let times = 0; times < 20; times++) queue.ask(written.doc_id);
+    for (let times = 0; times < 20; times++) queues.snapshots.ask({ doc_id: written.doc_id });
     await until('it to be asked', async () => (await waiting()) > 0);
-    queue.ask(written.doc_id);
+    queues.snapshots.ask({ doc_id: written.doc_id });
     expect(await waiting()).toBe(1);
     start();
     await snapshotOf(written, 4);
     await until('the job to be counted', async () => (await finished('completed')) === 1);
     await written.letters(1);
-    queue.ask(written.doc_id);
+    queues.snapshots.ask({ doc_id: written.doc_id });
     await snapshotOf(written, 5);
   });
 
@@ -250,8 +264,8 @@ describe('the queue', () => {
     clock.advance(29_999);
     expect(await waiting()).toBe(0);
     clock.advance(1);
-    queue.askForDue(30_000);
-    queue.askForDue(30_000);
+    queues.schedule.ask({}, { once_in_ms: 15_000 });
+    queues.schedule.ask({}, { once_in_ms: 15_000 });
     await snapshotOf(behind, 500);
     expect(await near.stored()).toBeNull();
     await until('the jobs to be counted', async () => (await finished('completed')) === 2);
@@ -260,7 +274,7 @@ describe('the queue', () => {
   test('a queue that was lost with Redis heals by itself', async () => {
     const written = await Written.new();
     await written.letters(600);
-    queue.ask(written.doc_id);
+    queues.snapshots.ask({ doc_id: written.doc_id });
     await until('it to be asked', async () => (await waiting()) > 0);
     await server.restart();
     start();
@@ -273,7 +287,7 @@ describe('the queue', () => {
     await written.letters(2);
     await server.stop();
     await until('the connection to break', () => asking.status !== 'ready');
-    for (let times = 0; times < 5; times++) queue.ask(written.doc_id);
+    for (let times = 0; times < 5; times++) queues.snapshots.ask({ doc_id: written.doc_id });
     await server.start();
     start();
     await snapshotOf(written, 2);
@@ -282,8 +296,8 @@ describe('the queue', () => {
   test('what can no longer be asked is dropped, since the next look finds it', async () => {
     await until('the queue to be connected', () => asking.status === 'ready');
     asking.disconnect();
-    queue.ask(random.id());
-    queue.askForDue(30_000);
+    queues.snapshots.ask({ doc_id: random.id() });
+    queues.schedule.ask({}, { once_in_ms: 15_000 });
     await until('it to be said', () => logged.lines().length === 2);
     expect(logged.lines()).toMatchObject([{ level: 'debug' }, { level: 'debug' }]);
   });
@@ -293,7 +307,7 @@ describe('the queue', () => {
     await written.letters(2);
     await db.sql`ALTER TABLE document_snapshots RENAME TO away`;
     start();
-    queue.ask(written.doc_id);
+    queues.snapshots.ask({ doc_id: written.doc_id });
     await until('it to fail', async () => (await finished('failed')) > 0);
     await db.sql`ALTER TABLE away RENAME TO document_snapshots`;
     expect(logged.lines().find(({ level }) => level === 'warn')).toMatchObject({ doc_id: written.doc_id, attempts: 1 });
