@@ -23,7 +23,10 @@ export interface RunningServer {
   rss(): Promise<number>;
   /** Makes a document, with this Yjs state if there is one, and returns the name that {@link YjsContender.connect} takes. */
   createDocument(state?: Uint8Array): Promise<string>;
-  /** Ends the server's process and starts it on the same data: nothing is open. */
+  /**
+   * Ends the server's process and starts it on the same data: nothing is open. Documents are as their storage has them,
+   * which for the peers is what {@link createDocument} was given.
+   */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -48,13 +51,13 @@ export interface YjsClient {
   sendUpdate(update: Uint8Array): void;
   /** Sends the client's awareness state in a frame of its own. */
   sendPresence(state: object): void;
-  /** Every update received so far, the first state included, in order. */
+  /** Every update received so far, the first state included, in order. Some servers send the client its own edits too. */
   readonly received: readonly Uint8Array[];
   /** Bytes received so far, WebSocket payloads only. */
   readonly bytes_in: number;
   /** How many times the server sent a whole answer to the client's first question (sync step 2). */
   readonly states_in: number;
-  /** Resolves when the socket is closed. */
+  /** Resolves when the socket is closed. Rejects when that had happened before, or the server had refused something. */
   close(): Promise<void>;
 }
 

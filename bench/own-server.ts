@@ -18,33 +18,59 @@ import {
 import { type Daemon, killTree, startDaemon, stopRecorded } from '../bin/lib/processes.ts';
 import { locateRedis, redisUrl, startRedisServer } from '../bin/lib/redis.ts';
 import { tail } from '../bin/lib/say.ts';
+import { stopAtEnd } from './ending.ts';
 import { type Place, register } from './place.ts';
 
 const READY_MS_MAX = 60_000;
 
 /** See the head of this file. */
 export interface OwnServer extends Place {
-  /** Kills the server with -9 and starts it again on the same data: whatever it had not written is gone. */
-  restart(): Promise<void>;
+  /** The server's process, which changes with every restart. */
+  readonly pid: number;
+  /** Where its output goes. */
+  readonly log: string;
+  /** PostgreSQL and Redis, if they were started for it. */
+  readonly store_pids: readonly number[];
+  readonly database_url: string;
+  /**
+   * Ends the server and starts it again on the same data. `kill`: with -9, so that whatever it had not written is gone;
+   * `drain`: with SIGTERM, at which it finishes what it has.
+   */
+  restart(how: 'kill' | 'drain'): Promise<void>;
   /** Ends all that was started and removes it. */
   stop(): Promise<void>;
 }
 
+export interface OwnServerOptions {
+  /** What runs the server, in the root of the checkout. */
+  readonly command?: readonly string[];
+  /** Where to keep things instead of in a folder of `.concord/`; `records` is for bin/lib/processes.ts. */
+  readonly workshop?: { readonly folder: string; readonly records: string } | undefined;
+}
+
 /** Starts a server and makes an account on it. */
-export async function startOwnServer(): Promise<OwnServer> {
+export async function startOwnServer({
+  command = [process.execPath, 'src/main.ts'],
+  workshop,
+}: OwnServerOptions = {}): Promise<OwnServer> {
   const install = locatePostgres();
-  const folder = scratchFolder(install, STATE, 'replay-');
-  const records = join(folder, 'processes');
+  const folder = scratchFolder(install, workshop?.folder ?? STATE, 'replay-');
+  const records = workshop?.records ?? join(folder, 'processes');
+  const started: Daemon[] = [];
   const stop = async (): Promise<void> => {
-    await stopRecorded(records, ['server']);
+    forget();
+    await server?.stop();
+    await Promise.all(started.map((daemon) => daemon.stop()));
+    // What was only just being started is known from its record alone.
+    if (workshop === undefined) await stopRecorded(records);
     rmSync(folder, { recursive: true, force: true });
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => void stop().then(() => process.exit(1)));
+  const forget = stopAtEnd(stop);
+  let server: Daemon | null = null;
   try {
     const [database_url, redis_url, port] = await Promise.all([
-      process.env.DATABASE_URL || startPostgres(folder, records),
-      process.env.REDIS_URL || startRedis(folder, records),
+      process.env.DATABASE_URL || startPostgres(folder, records, started),
+      process.env.REDIS_URL || startRedis(folder, records, started),
       freePort(),
     ]);
     const env = {
@@ -60,16 +86,27 @@ export async function startOwnServer(): Promise<OwnServer> {
     };
     const url = `http://127.0.0.1:${port}`;
     const log = join(folder, 'server.log');
-    const start = (): Promise<Daemon> => startServer(env, url, log, records);
-    let server = await start();
+    const start = async (): Promise<Daemon> => {
+      const daemon = startServer(command, env, log, records, `server-${port}`);
+      server = daemon;
+      await ready(daemon, url, log);
+      return daemon;
+    };
+    let running = await start();
     const token = await register(url, `replay-${randomKey().slice(0, 8)}@example.org`, randomKey());
     return {
       url,
       token,
+      log,
+      database_url,
+      store_pids: started.map(({ pid }) => pid),
       stop,
-      async restart() {
-        await killTree(server);
-        server = await start();
+      get pid() {
+        return running.pid;
+      },
+      async restart(how) {
+        await (how === 'kill' ? killTree(running) : running.stop());
+        running = await start();
       },
     };
   } catch (error) {
@@ -78,46 +115,39 @@ export async function startOwnServer(): Promise<OwnServer> {
   }
 }
 
-async function startPostgres(folder: string, records: string): Promise<string> {
+async function startPostgres(folder: string, records: string, started: Daemon[]): Promise<string> {
   const install = locatePostgres();
   const password = randomKey();
   const data = clusterFolder(install, join(folder, 'postgres'));
   createCluster(install, data, { password, throwAway: false });
   const port = await freePort();
-  await startPostgresServer(install, { data, port, log: join(folder, 'postgres.log'), records, name: 'postgres' });
+  const log = join(folder, 'postgres.log');
+  started.push(await startPostgresServer(install, { data, port, log, records, name: `postgres-${port}` }));
   return postgresUrl(port, password);
 }
 
-async function startRedis(folder: string, records: string): Promise<string> {
+async function startRedis(folder: string, records: string, started: Daemon[]): Promise<string> {
   const [install, port, password] = [await locateRedis(), await freePort(), randomKey()];
-  const options = { port, password, folder: join(folder, 'redis'), persist: false, records, name: 'redis' };
-  await startRedisServer(install, { ...options, log: join(folder, 'redis.log') });
+  const options = { port, password, folder: join(folder, 'redis'), persist: false, records, name: `redis-${port}` };
+  started.push(await startRedisServer(install, { ...options, log: join(folder, 'redis.log') }));
   return redisUrl(port, password);
 }
 
-async function startServer(
+function startServer(
+  command: readonly string[],
   env: Record<string, string | undefined>,
-  url: string,
   log: string,
   records: string,
-): Promise<Daemon> {
-  const server = startDaemon({
-    name: 'server',
-    cmd: [process.execPath, 'src/main.ts'],
-    cwd: ROOT,
-    env,
-    log,
-    records,
-    stopSignal: 'SIGTERM',
-    graceMs: 30_000,
-  });
+  name: string,
+): Daemon {
+  return startDaemon({ name, cmd: command, cwd: ROOT, env, log, records, stopSignal: 'SIGTERM', graceMs: 30_000 });
+}
+
+async function ready(server: Daemon, url: string, log: string): Promise<void> {
   const deadline = performance.now() + READY_MS_MAX;
   while (!server.hasExited() && performance.now() < deadline) {
-    const ready = await fetch(`${url}/readyz`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-    if (ready) return server;
+    const { ok } = await fetch(`${url}/readyz`).catch(() => ({ ok: false }));
+    if (ok) return;
     await Bun.sleep(20);
   }
   throw new Error(`the server did not start; the end of its log is:\n${tail(log, 15)}`);

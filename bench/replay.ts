@@ -110,7 +110,7 @@ async function main(): Promise<boolean> {
   try {
     const { doc_id, trace } = await replay(options, server);
     const right = await compare(server, doc_id, trace, 'the end');
-    await server.restart();
+    await server.restart('kill');
     return (await compare(server, doc_id, trace, 'after kill -9 and a new start')) && right;
   } finally {
     await server.stop();
