@@ -1,5 +1,22 @@
 -- Dumped from a fresh database by test/schema.test.ts; migrations are what counts.
 
+CREATE TABLE audit_log (
+  id uuid NOT NULL,
+  at timestamp(3) with time zone NOT NULL,
+  action text NOT NULL,
+  actor_id uuid,
+  document_id uuid,
+  target_id uuid,
+  ip text,
+  request_id text,
+  details jsonb NOT NULL,
+  PRIMARY KEY (id, at)
+);
+CREATE INDEX audit_log_by_time ON ONLY public.audit_log USING btree (at, id);
+CREATE INDEX audit_log_of_actor ON ONLY public.audit_log USING btree (actor_id, at, id) WHERE (actor_id IS NOT NULL);
+CREATE INDEX audit_log_of_document ON ONLY public.audit_log USING btree (document_id, at, id) WHERE (document_id IS NOT NULL);
+CREATE INDEX audit_log_of_target ON ONLY public.audit_log USING btree (target_id, at, id) WHERE (target_id IS NOT NULL);
+
 CREATE TABLE concord_migrations (
   id integer NOT NULL,
   file text NOT NULL,
@@ -139,6 +156,21 @@ CREATE TABLE documents (
 );
 CREATE INDEX documents_of_owner ON public.documents USING btree (owner_id);
 
+CREATE TABLE outbox (
+  id uuid NOT NULL,
+  at timestamp(3) with time zone NOT NULL,
+  action text NOT NULL,
+  actor_id uuid,
+  document_id uuid,
+  target_id uuid,
+  ip text,
+  request_id text,
+  details jsonb NOT NULL,
+  queue_after timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+  PRIMARY KEY (id)
+);
+CREATE INDEX outbox_by_turn ON public.outbox USING btree (queue_after, id);
+
 CREATE TABLE refresh_tokens (
   token_hash bytea NOT NULL,
   session_id uuid NOT NULL,
@@ -179,6 +211,129 @@ CREATE TABLE users (
   CHECK ((deleted OR ((email IS NOT NULL) AND (email_key IS NOT NULL) AND (password_hash IS NOT NULL)))),
   CHECK ((role = ANY (ARRAY['user'::text, 'admin'::text])))
 );
+
+CREATE OR REPLACE FUNCTION public.admit_application()
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+  target regclass;
+BEGIN
+  PERFORM pg_advisory_xact_lock(6734121095);
+  BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'concord_app') THEN
+      CREATE ROLE concord_app NOLOGIN;
+    END IF;
+  EXCEPTION
+    WHEN duplicate_object OR unique_violation THEN NULL;
+    WHEN insufficient_privilege THEN RETURN;
+  END;
+  BEGIN
+    IF NOT pg_has_role('concord_app',
+        CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END) THEN
+      EXECUTE format('GRANT concord_app TO %I', current_user);
+    END IF;
+  EXCEPTION
+    WHEN unique_violation THEN NULL;
+    WHEN insufficient_privilege THEN RETURN;
+  END;
+  EXECUTE format('GRANT USAGE ON SCHEMA %I TO concord_app', current_schema());
+  FOR target IN
+    SELECT oid FROM pg_class
+    WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+      AND pg_has_role(relowner, 'USAGE')
+  LOOP
+    EXECUTE format('GRANT %s ON %s TO concord_app', CASE target::text
+      WHEN 'audit_log' THEN 'SELECT, INSERT'
+      WHEN 'concord_migrations' THEN 'SELECT'
+      ELSE 'SELECT, INSERT, UPDATE, DELETE' END, target);
+  END LOOP;
+  EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO concord_app',
+                 current_schema());
+  GRANT EXECUTE ON FUNCTION audit_make_partition(timestamptz), audit_drop_expired(integer), audit_forget_erased()
+    TO concord_app;
+END $function$;
+
+CREATE OR REPLACE FUNCTION public.audit_drop_expired(days integer)
+ RETURNS SETOF text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET lock_timeout TO '5s'
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+  part text;
+BEGIN
+  IF days < 30 THEN
+    RAISE EXCEPTION 'the audit log is kept for 30 days at least';
+  END IF;
+  PERFORM pg_advisory_xact_lock(6734121096);
+  FOR part IN
+    SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'audit_log'::regclass
+      AND (to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month') AT TIME ZONE 'UTC'
+          <= now() - make_interval(days => days)
+    ORDER BY c.relname
+  LOOP
+    EXECUTE format('DROP TABLE %I', part);
+    RETURN NEXT part;
+  END LOOP;
+END $function$;
+
+CREATE OR REPLACE FUNCTION public.audit_forget_erased()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+  forgotten bigint;
+BEGIN
+  UPDATE audit_log l SET ip = NULL FROM users u
+  WHERE u.deleted AND u.updated_at <= now() - interval '30 days' AND l.ip IS NOT NULL
+    AND (l.actor_id = u.id OR l.actor_id IS NULL AND l.target_id = u.id);
+  GET DIAGNOSTICS forgotten = ROW_COUNT;
+  RETURN forgotten;
+END $function$;
+
+CREATE OR REPLACE FUNCTION public.audit_log_stands()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    IF NEW.ip IS NULL AND to_jsonb(NEW) - 'ip' = to_jsonb(OLD) - 'ip'
+       AND EXISTS (SELECT FROM users WHERE id = coalesce(OLD.actor_id, OLD.target_id) AND deleted) THEN
+      RETURN NEW;
+    END IF;
+  END IF;
+  RAISE EXCEPTION 'rows of the audit log are never changed or removed' USING ERRCODE = 'insufficient_privilege';
+END $function$;
+
+CREATE OR REPLACE FUNCTION public.audit_make_partition(moment timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET lock_timeout TO '5s'
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+  starts timestamptz := date_trunc('month', moment, 'UTC');
+  ends   timestamptz := date_trunc('month', starts + interval '40 days', 'UTC');
+  part   text := 'audit_log_' || to_char(starts AT TIME ZONE 'UTC', 'YYYY_MM');
+BEGIN
+  PERFORM pg_advisory_xact_lock(6734121096);
+  IF to_regclass(part) IS NOT NULL THEN
+    RETURN;
+  END IF;
+  EXECUTE format('CREATE TABLE %I PARTITION OF audit_log FOR VALUES FROM (%L) TO (%L)', part, starts, ends);
+  -- Partitions inherit the triggers of rows, not those of statements.
+  EXECUTE format('CREATE TRIGGER audit_log_stays BEFORE TRUNCATE ON %I
+                  FOR EACH STATEMENT EXECUTE FUNCTION audit_log_stands()', part);
+  IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'concord_app') THEN
+    EXECUTE format('REVOKE ALL ON %I FROM concord_app', part);
+  END IF;
+END $function$;
 
 CREATE OR REPLACE FUNCTION public.search_words(body text)
  RETURNS tsvector
