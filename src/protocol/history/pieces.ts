@@ -1,0 +1,259 @@
+/**
+ * Many deltas put together, each at the cost of what it changes.
+ *
+ * quill-delta's `compose` copies the whole text for every delta; a history of 2,000 keystrokes on 100,000 characters
+ * would copy 200 MB to say what the text is. Here the text is a list of pieces (see piece-list.ts) that deltas are applied to
+ * where they change it, and it is read once, at the end. What comes out equals `compose` op for op: neighbours that could be one op are
+ * one, inserts stand before deletes, and nothing is retained at the end.
+ *
+ * A composed delta needs no pieces for what was deleted: every piece that is left of the text before knows where it stood there, so
+ * deletions are the gaps between them.
+ *
+ * The folds refuse with a RangeError what does not fit the text; after that a fold may not be used further. The ops given and handed out share their
+ * attributes and embeds, and may not be changed.
+ */
+import { AttributeMap } from 'quill-delta';
+import type { Attributes, DeltaOp, DeltaOps, Embed } from '../content/delta.ts';
+import type { AttributionRun } from './entry.ts';
+import { PieceList, type PieceRules } from './piece-list.ts';
+
+/** Text longer than this is not added to in place: cutting a long string that grew by additions copies it. */
+const JOINED_UNITS_MAX = 512;
+
+/** A stretch of text: new, or what is left of the text before. */
+interface Stretch {
+  readonly length: number;
+  /** What is new; undefined for what was there before. */
+  readonly insert: string | Embed | undefined;
+  /** Where it starts in the text before; 0 for what is new. */
+  readonly base: number;
+  readonly attributes: Attributes | undefined;
+}
+
+const STRETCHES: PieceRules<Stretch> = {
+  cut: ({ length, insert, base, attributes }, at) =>
+    typeof insert === 'string'
+      ? [
+          { length: at, insert: insert.slice(0, at), base, attributes },
+          { length: length - at, insert: insert.slice(at), base, attributes },
+        ]
+      : [
+          { length: at, insert, base, attributes },
+          { length: length - at, insert, base: base + at, attributes },
+        ],
+  join: (piece, next) => {
+    if (typeof piece.insert !== 'string' || typeof next.insert !== 'string') return null;
+    const length = piece.length + next.length;
+    if (length > JOINED_UNITS_MAX || !sameAttributes(piece.attributes, next.attributes)) return null;
+    return { length, insert: piece.insert + next.insert, base: 0, attributes: next.attributes };
+  },
+};
+
+/** A text that deltas are applied to. */
+export class TextFold {
+  readonly #stretches: PieceList<Stretch>;
+
+  /** `start`: a document's ops, inserts alone. */
+  constructor(start: DeltaOps) {
+    this.#stretches = new PieceList(STRETCHES, start.map(documentStretch));
+  }
+
+  /** UTF-16 units. */
+  get length(): number {
+    return this.#stretches.length;
+  }
+
+  apply(delta: DeltaOps): void {
+    applyDelta(this.#stretches, delta);
+  }
+
+  /** The text as a document's ops. */
+  ops(): DeltaOps {
+    return writeDelta(this.#stretches, 0);
+  }
+}
+
+/** The deltas applied, as one. */
+export class DiffFold {
+  readonly #stretches: PieceList<Stretch>;
+  readonly #length: number;
+
+  /** `length`, in UTF-16 units: of the text before the first delta; where it is not known, any upper bound up to 2^52 does. */
+  constructor(length: number) {
+    this.#length = length;
+    this.#stretches = new PieceList(STRETCHES, [{ length, insert: undefined, base: 0, attributes: undefined }]);
+  }
+
+  apply(delta: DeltaOps): void {
+    applyDelta(this.#stretches, delta);
+  }
+
+  /** What turns the text before into the text after. */
+  delta(): DeltaOps {
+    return writeDelta(this.#stretches, this.#length);
+  }
+}
+
+const RUNS: PieceRules<AttributionRun> = {
+  cut: ({ length, rev }, at) => [
+    { length: at, rev },
+    { length: length - at, rev },
+  ],
+  join: (piece, next) => (piece.rev === next.rev ? { length: piece.length + next.length, rev: next.rev } : null),
+};
+
+/** Which revision brought each stretch of a text. Formatting a stretch does not make its formatter the author. */
+export class AttributionFold {
+  readonly #runs: PieceList<AttributionRun>;
+
+  constructor(start: readonly AttributionRun[]) {
+    this.#runs = new PieceList(RUNS, start);
+  }
+
+  /** UTF-16 units. */
+  get length(): number {
+    return this.#runs.length;
+  }
+
+  /** Applies the delta of revision `rev`. */
+  apply(delta: DeltaOps, rev: number): void {
+    let index = 0;
+    for (const { insert, retain, delete: gone } of delta) {
+      if (insert !== undefined) {
+        const length = typeof insert === 'string' ? insert.length : 1;
+        if (length > 0) this.#runs.insert(index, { length, rev });
+        index += length;
+      } else if (gone !== undefined) {
+        this.#runs.remove(index, gone);
+      } else {
+        index += retain;
+        if (index > this.#runs.length) throw new RangeError('a delta reaches past the end of the text');
+      }
+    }
+  }
+
+  /** The runs from the start of the text to its end, neighbours of one revision in one. */
+  runs(): AttributionRun[] {
+    const runs: AttributionRun[] = [];
+    for (const run of this.#runs) {
+      const last = runs.at(-1);
+      const joined = last === undefined ? null : RUNS.join(last, run);
+      if (joined === null) runs.push(run);
+      else runs[runs.length - 1] = joined;
+    }
+    return runs;
+  }
+}
+
+function documentStretch({ insert, attributes }: DeltaOp): Stretch {
+  if (insert === undefined) throw new TypeError('a document consists of inserts');
+  return newStretch(insert, attributes);
+}
+
+function newStretch(insert: string | Embed, attributes: Attributes | undefined): Stretch {
+  return { length: typeof insert === 'string' ? insert.length : 1, insert, base: 0, attributes };
+}
+
+function applyDelta(stretches: PieceList<Stretch>, delta: DeltaOps): void {
+  let index = 0;
+  for (const { insert, retain, delete: gone, attributes } of delta) {
+    if (insert !== undefined) {
+      const stretch = newStretch(insert, attributes);
+      if (stretch.length > 0) stretches.insert(index, stretch);
+      index += stretch.length;
+    } else if (gone !== undefined) {
+      stretches.remove(index, gone);
+    } else {
+      if (attributes !== undefined) stretches.change(index, retain, (piece) => format(piece, attributes));
+      index += retain;
+      if (index > stretches.length) throw new RangeError('a delta reaches past the end of the text');
+    }
+  }
+}
+
+/** Formatting taken away must still be said of the text before; from new text it is simply gone. */
+function format(piece: Stretch, attributes: Attributes): Stretch {
+  const keep_null = piece.insert === undefined;
+  const composed = AttributeMap.compose(piece.attributes, attributes, keep_null) as Attributes | undefined;
+  return { length: piece.length, insert: piece.insert, base: piece.base, attributes: composed };
+}
+
+/** The pieces as a delta on a text of `length` units. */
+function writeDelta(stretches: Iterable<Stretch>, length: number): DeltaOps {
+  const writer = new DeltaWriter();
+  let base = 0;
+  for (const stretch of stretches) {
+    if (stretch.insert !== undefined) {
+      writer.insert(stretch.insert, stretch.attributes);
+    } else {
+      writer.delete(stretch.base - base);
+      writer.retain(stretch.length, stretch.attributes);
+      base = stretch.base + stretch.length;
+    }
+  }
+  writer.delete(length - base);
+  return writer.ops();
+}
+
+/** Writes the one form of a delta: see the head of this file. */
+class DeltaWriter {
+  readonly #ops: DeltaOps = [];
+  /** The text at the end of `#ops`, in parts: adding a hundred thousand strings one by one keeps each of them. */
+  #parts: string[] = [];
+  #text_attributes: Attributes | undefined;
+  /** Deleted since the last retain; stands behind what is inserted there. */
+  #deleted = 0;
+
+  insert(insert: string | Embed, attributes: Attributes | undefined): void {
+    if (typeof insert === 'string') {
+      if (this.#parts.length > 0 && !sameAttributes(this.#text_attributes, attributes)) this.#flushText();
+      this.#parts.push(insert);
+      this.#text_attributes = attributes;
+    } else {
+      this.#flushText();
+      this.#ops.push(attributes === undefined ? { insert } : { insert, attributes });
+    }
+  }
+
+  retain(retain: number, attributes: Attributes | undefined): void {
+    this.#flush();
+    const last = this.#ops.at(-1);
+    if (last?.retain !== undefined && sameAttributes(last.attributes, attributes))
+      this.#ops[this.#ops.length - 1] = retainOp(last.retain + retain, attributes);
+    else this.#ops.push(retainOp(retain, attributes));
+  }
+
+  delete(count: number): void {
+    this.#deleted += count;
+  }
+
+  ops(): DeltaOps {
+    this.#flush();
+    const last = this.#ops.at(-1);
+    if (last?.retain !== undefined && last.attributes === undefined) this.#ops.pop();
+    return this.#ops;
+  }
+
+  #flush(): void {
+    this.#flushText();
+    if (this.#deleted > 0) this.#ops.push({ delete: this.#deleted });
+    this.#deleted = 0;
+  }
+
+  #flushText(): void {
+    if (this.#parts.length === 0) return;
+    const insert = this.#parts.join('');
+    const attributes = this.#text_attributes;
+    this.#ops.push(attributes === undefined ? { insert } : { insert, attributes });
+    this.#parts = [];
+  }
+}
+
+function retainOp(retain: number, attributes: Attributes | undefined): DeltaOp {
+  return attributes === undefined ? { retain } : { retain, attributes };
+}
+
+/** Whether two formattings are one, in whatever order their names stand. */
+function sameAttributes(a: Attributes | undefined, b: Attributes | undefined): boolean {
+  return a === b || (a !== undefined && b !== undefined && Bun.deepEquals(a, b, true));
+}
