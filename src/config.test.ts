@@ -33,6 +33,9 @@ test('with the required settings alone everything else has its documented defaul
     log_level: 'info',
     cors_origins: [],
     trust_proxy: false,
+    version_pause_s: 300,
+    version_edits: 500,
+    work_interval_s: 30,
   });
 });
 
@@ -52,6 +55,9 @@ test('every setting is read from its variable', () => {
     LOG_LEVEL: 'debug',
     CORS_ORIGINS: 'https://a.example.org, http://localhost:5173,',
     TRUST_PROXY: 'on',
+    VERSION_PAUSE_SECONDS: '2',
+    VERSION_EDITS: '10',
+    WORK_INTERVAL_SECONDS: '1',
   });
   expect(config).toEqual({
     database_url: 'postgresql://db/concord',
@@ -68,6 +74,9 @@ test('every setting is read from its variable', () => {
     log_level: 'debug',
     cors_origins: ['https://a.example.org', 'http://localhost:5173'],
     trust_proxy: true,
+    version_pause_s: 2,
+    version_edits: 10,
+    work_interval_s: 1,
   });
 });
 

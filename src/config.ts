@@ -33,6 +33,12 @@ export interface Config {
   readonly cors_origins: readonly string[];
   /** Whether `X-Forwarded-For` and `X-Forwarded-Proto` are believed. */
   readonly trust_proxy: boolean;
+  /** After this long without an edit a document gets an automatic version. */
+  readonly version_pause_s: number;
+  /** So many edits after its last version a document gets one even without a pause. */
+  readonly version_edits: number;
+  /** How often somebody looks at what background work is due. */
+  readonly work_interval_s: number;
 }
 
 /** A setting that is missing or wrong. */
@@ -73,6 +79,9 @@ export function readConfig(env: Environment = process.env): Config {
     log_level: choice(env, 'LOG_LEVEL', LOG_LEVELS, 'info'),
     cors_origins: origins(env),
     trust_proxy: choice(env, 'TRUST_PROXY', ['on', 'off'], 'off') === 'on',
+    version_pause_s: integer(env, 'VERSION_PAUSE_SECONDS', 300, 1, 86_400),
+    version_edits: integer(env, 'VERSION_EDITS', 500, 1, 10_000),
+    work_interval_s: integer(env, 'WORK_INTERVAL_SECONDS', 30, 1, 3_600),
   };
 }
 
