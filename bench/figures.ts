@@ -1,17 +1,32 @@
-/** What a replay measures. */
+/** What a replay and the benchmark measure, and how many numbers become a few. */
 
-/** Times of edits, in milliseconds. */
+/** Times, in milliseconds. */
 export class Latencies {
   readonly #values: number[] = [];
+  #sorted: Float64Array | null = null;
 
   add(ms: number): void {
     this.#values.push(ms);
+    this.#sorted = null;
   }
 
-  /** Such as `p50 1.2 ms, p95 3.4 ms, p99 5.6 ms`, nearest rank. */
+  addAll(others: Latencies): void {
+    for (const ms of others.#values) this.add(ms);
+  }
+
+  get count(): number {
+    return this.#values.length;
+  }
+
+  /** The nearest rank: 0.99 is the time that 99 % of all took at most. 0 where nothing was measured. */
+  quantile(share: number): number {
+    this.#sorted ??= Float64Array.from(this.#values).sort();
+    return this.#sorted[Math.max(0, Math.ceil(this.#sorted.length * share) - 1)] ?? 0;
+  }
+
+  /** Such as `p50 1.20 ms, p95 3.40 ms, p99 5.60 ms`. */
   toString(): string {
-    const sorted = Float64Array.from(this.#values).sort();
-    const rank = (share: number): string => (sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0).toFixed(2);
+    const rank = (share: number): string => this.quantile(share).toFixed(2);
     return `p50 ${rank(0.5)} ms, p95 ${rank(0.95)} ms, p99 ${rank(0.99)} ms`;
   }
 }

@@ -55,8 +55,8 @@ export async function replayThroughYjs(
   return { edits: trace.steps.length, ms, acks };
 }
 
-/** The edits of each author. */
-function produce({ agents, steps }: Trace, ids: readonly number[]): Edit[][] {
+/** The edits of each author, who writes under the clientID at its place in `ids`. */
+export function produce({ agents, steps }: Trace, ids: readonly number[]): Edit[][] {
   const edits: Edit[][] = ids.map(() => []);
   const clocks: number[][] = ids.map(() => [0]);
   const desks = ids.map((id) => {
