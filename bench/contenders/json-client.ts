@@ -104,9 +104,13 @@ class Client implements JsonClient {
         this.#rev = this.#first_rev = event.rev;
         return this.ready.resolve();
       case 'edit':
+        // ShareDB answers an edit with those that it missed, which also come by themselves.
+        if (event.rev <= this.#rev) return;
+        if (event.rev > this.#rev + 1) return this.#fail(`edit ${this.#rev + 1} did not arrive`);
         this.#rev = event.rev;
         return this.#arrived(new Delta(event.delta));
       case 'placed':
+        if (event.rev !== this.#rev + 1) return this.#fail(`edit ${this.#rev + 1} did not arrive`);
         this.#rev = this.#placed_rev = event.rev;
         this.#pending = null;
         return;
