@@ -17,6 +17,9 @@ const FANOUT_BUCKETS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 
 /** Rows of a group commit, up to its limit. */
 const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096];
 
+/** A job reads and writes a document's history: milliseconds as a rule, minutes at worst. */
+const JOB_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+
 /** What prom-client measures of Node.js and Bun has nothing to say about: handles, V8's heap spaces and its collector. */
 const NOT_ON_BUN = /^nodejs_(active_|heap_space_|gc_)/;
 
@@ -83,12 +86,46 @@ export function createMetrics() {
       labelNames: ['door', 'reason'],
       registers,
     }),
+    ...jobMetrics(registers),
+  };
+}
+
+function jobMetrics(registers: Registry[]) {
+  // Counted by Redis and PostgreSQL, so they are asked when somebody wants to know; until then nobody has to be.
+  let measure = async (): Promise<void> => {};
+  const collect = (): Promise<void> => measure();
+  return {
     jobs: new Counter({
       name: 'concord_jobs_total',
       help: 'Background jobs finished, by queue and outcome',
       labelNames: ['queue', 'outcome'],
       registers,
     }),
+    job_duration: new Histogram({
+      name: 'concord_job_duration_seconds',
+      help: 'Time that one run of a background job took, by queue and outcome',
+      labelNames: ['queue', 'outcome'],
+      buckets: JOB_BUCKETS,
+      registers,
+    }),
+    queue_jobs: new Gauge({
+      name: 'concord_queue_jobs',
+      help: 'Background jobs in a queue, by state; absent while Redis does not answer',
+      labelNames: ['queue', 'state'],
+      registers,
+      collect,
+    }),
+    queue_oldest: new Gauge({
+      name: 'concord_queue_oldest_seconds',
+      help: 'Age of the job that has been waiting for longest; 0 when none waits, absent while Redis does not answer',
+      labelNames: ['queue'],
+      registers,
+      collect,
+    }),
+    /** Has the gauges of queues set by `measurement` whenever metrics are read. It is called once for each and must not reject. */
+    measureQueues(measurement: () => Promise<void>): void {
+      measure = measurement;
+    },
   };
 }
 

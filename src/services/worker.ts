@@ -4,7 +4,16 @@
  */
 import type { Timer } from '../base/clock.ts';
 import { connectRedis } from '../store/redis.ts';
-import { closeQueues, createQueues, handler, type QueueHandler, type Queues, startWorkers } from '../workers/queues.ts';
+import { measureQueues } from '../workers/queue-metrics.ts';
+import {
+  closeQueues,
+  createQueues,
+  handler,
+  QUEUE_NAMES,
+  type QueueHandler,
+  type Queues,
+  startWorkers,
+} from '../workers/queues.ts';
 import { lookAtWork, startScheduler } from '../workers/schedule.ts';
 import { snapshotDocument } from '../workers/snapshots.ts';
 import type { NodeParts } from './node.ts';
@@ -34,6 +43,11 @@ export function createWorkerService(node: NodeParts): WorkerService {
     queues,
     start() {
       const redis = connect('worker');
+      measureQueues(
+        QUEUE_NAMES.map((name) => queues[name].bull),
+        clock,
+        node.metrics,
+      );
       const { stop } = startWorkers(redis, handlers(node, queues), node);
       working = { redis, stop, timers: [startScheduler(clock, queues, LOOK_EVERY_MS)] };
     },

@@ -170,9 +170,14 @@ function startWorker(
     },
     { connection: bullConnection(redis), prefix: QUEUE_PREFIX, concurrency },
   );
-  worker.on('completed', () => metrics.jobs.inc({ queue, outcome: 'completed' }));
+  const count = (outcome: 'completed' | 'failed', job: Job | undefined): void => {
+    metrics.jobs.inc({ queue, outcome });
+    if (job?.processedOn === undefined || job.finishedOn === undefined) return;
+    metrics.job_duration.observe({ queue, outcome }, (job.finishedOn - job.processedOn) / 1000);
+  };
+  worker.on('completed', (job) => count('completed', job));
   worker.on('failed', (job, error) => {
-    metrics.jobs.inc({ queue, outcome: 'failed' });
+    count('failed', job);
     const doc_id: unknown = job?.data?.doc_id;
     log.warn({ error, queue, doc_id, attempts: job?.attemptsMade }, 'a job failed; what it was to do is still due');
   });
