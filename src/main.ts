@@ -9,6 +9,9 @@ import type { Server } from 'bun';
 import packageFile from '../package.json' with { type: 'json' };
 import { TIMED_OUT, within } from './base/clock.ts';
 import { ConfigError, readConfig } from './config.ts';
+import { DashboardSessions } from './domain/dashboard-sessions.ts';
+import type { QueueBoard } from './domain/queue-board.ts';
+import { ADMIN_PATH, BOARD_PATH } from './http/admin-guard.ts';
 import { createHttpApp } from './http/app.ts';
 import { rememberPeer } from './http/request.ts';
 import { TIMES } from './protocol/limits.ts';
@@ -17,6 +20,8 @@ import { createNode, type NodeParts, storesAnswer } from './services/node.ts';
 import { createUserService } from './services/users.ts';
 import { createWorkerService } from './services/worker.ts';
 import { migrate } from './store/migrate.ts';
+import { createQueueBoard } from './workers/board.ts';
+import { QUEUE_NAMES, type Queues } from './workers/queues.ts';
 import type { SocketData } from './ws/session.ts';
 
 /** A running server. */
@@ -39,6 +44,7 @@ export async function startServer(node: NodeParts): Promise<Running> {
   const users = createUserService(node, signals);
   const authenticate = (token: string) => users.sessions.authenticate(token);
   const doors = collaboration.doors(authenticate);
+  const dashboard = { sql, clock, accounts: users.accounts, sessions: users.sessions };
   let draining = false;
 
   const app = createHttpApp({
@@ -56,6 +62,7 @@ export async function startServer(node: NodeParts): Promise<Running> {
     users: runs('users') ? users : null,
     documents: runs('documents') ? { sql, clock, random, gateway, signals } : null,
     collaboration: runs('collaboration') ? { sql, random, gateway } : null,
+    worker: runs('worker') ? { board: createBoard(worker.queues), dashboard: new DashboardSessions(dashboard) } : null,
   });
 
   if (runs('worker')) worker.start();
@@ -92,6 +99,11 @@ export async function startServer(node: NodeParts): Promise<Running> {
     await node.reporter.close(500);
   };
   return { port, url: `http://${config.host}:${port}`, stop };
+}
+
+function createBoard(queues: Queues): QueueBoard {
+  const shown = QUEUE_NAMES.map((name) => queues[name].bull);
+  return createQueueBoard(shown, { base_path: BOARD_PATH, account_path: ADMIN_PATH });
 }
 
 /** Runs the server as a process of its own. */

@@ -62,6 +62,7 @@ const HOMES: Readonly<Record<string, string>> = {
   postgres: 'src/store/',
   elysia: 'src/http/',
   bullmq: 'src/workers/',
+  '@bull-board/api': 'src/workers/',
   xstate: 'src/actors/',
   pino: 'src/base/',
   'prom-client': 'src/base/',

@@ -11,8 +11,12 @@ import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import type { ContentParts } from '../domain/content.ts';
+import type { DashboardSessions } from '../domain/dashboard-sessions.ts';
 import type { DocumentParts } from '../domain/documents.ts';
+import type { QueueBoard } from '../domain/queue-board.ts';
 import { ConcordError, errorBody } from '../protocol/errors.ts';
+import { adminQueueRoutes } from './admin-queues.ts';
+import { adminSignInRoutes } from './admin-sign-in.ts';
 import { allowHeader, corsHeaders, optionsResponse } from './app-cors.ts';
 import { type AuthParts, authRoutes } from './auth.ts';
 import { contentRoutes } from './content.ts';
@@ -46,6 +50,8 @@ export interface HttpParts extends EndpointServices, HealthParts {
   readonly documents: (DocumentParts & ContentParts) | null;
   /** Service `collaboration`: what needs the documents' actors. */
   readonly collaboration: ContentParts | null;
+  /** Service `worker`: the queue dashboard and who may see it. */
+  readonly worker: { readonly board: QueueBoard; readonly dashboard: DashboardSessions } | null;
 }
 
 /** The HTTP door. */
@@ -92,6 +98,10 @@ function assemble(parts: HttpParts): Elysia {
       .use(webRoutes(parts));
   if (parts.collaboration !== null)
     app.use(editRoutes(parts.collaboration, parts)).use(presenceRoutes(parts.collaboration, parts));
+  if (parts.worker !== null) {
+    const admin = { ...parts, ...parts.worker };
+    app.use(adminSignInRoutes(admin)).use(adminQueueRoutes(admin));
+  }
   return app.use(openApi(parts.version)).use(docsRoutes());
 }
 

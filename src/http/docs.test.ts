@@ -21,6 +21,7 @@ const app = createHttpApp({
   users: { accounts: unreached, sessions: unreached },
   documents: unreached,
   collaboration: unreached,
+  worker: null,
   ready: async () => ({ ok: true }),
   authenticate: async () => ({ ok: false, code: 'UNAUTHENTICATED' }),
   isAdmin: async () => false,

@@ -142,7 +142,11 @@ type RawParams = Readonly<Record<string, string | null | undefined>>;
 /** RFC 6750: the scheme in any case, one token68. */
 const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 
-async function admit(
+/**
+ * Who the bearer token of the request speaks for. Errors: UNAUTHENTICATED, TOKEN_EXPIRED, TOKEN_REVOKED; FORBIDDEN (not an
+ * admin now, where only admins may).
+ */
+export async function admit(
   request: Request,
   exchange: Exchange,
   services: EndpointServices,

@@ -1,5 +1,5 @@
 /**
- * Reads a JSON body, strictly and within bounds. The bytes are counted as they arrive: `Content-Length` is only the
+ * Reads a body, JSON or a form, strictly and within bounds. The bytes are counted as they arrive: `Content-Length` is only the
  * caller's word, and may be absent. Reading stops at the first byte too many, so memory stays bounded by the limit
  * whatever is sent.
  */
@@ -20,6 +20,20 @@ export async function readJson(request: Request, bytes_max: number): Promise<unk
     throw new ConcordError('UNSUPPORTED_MEDIA_TYPE', 'Send the body without a content-encoding.');
   if (Number(headers.get('content-length') ?? 0) > bytes_max) throw tooLarge(bytes_max);
   return parse(await readBytes(request, bytes_max));
+}
+
+/** What browsers send from a form. */
+const FORM_CONTENT = /^application\/x-www-form-urlencoded\s*(?:;|$)/i;
+
+/**
+ * The fields of a form that was posted; of a field that is there twice, the last. Errors: UNSUPPORTED_MEDIA_TYPE,
+ * PAYLOAD_TOO_LARGE (over `bytes_max`).
+ */
+export async function readForm(request: Request, bytes_max: number): Promise<Readonly<Record<string, string>>> {
+  if (!FORM_CONTENT.test(request.headers.get('content-type') ?? ''))
+    throw new ConcordError('UNSUPPORTED_MEDIA_TYPE', 'Send a form: application/x-www-form-urlencoded.');
+  const text = new TextDecoder().decode(await readBytes(request, bytes_max));
+  return Object.fromEntries(new URLSearchParams(text));
 }
 
 async function readBytes(request: Request, bytes_max: number): Promise<Uint8Array> {

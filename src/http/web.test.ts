@@ -23,6 +23,7 @@ const parts: HttpParts = {
   users: null,
   documents: unreached,
   collaboration: null,
+  worker: null,
   ready: async () => ({ ok: true }),
   authenticate: async () => ({ ok: false, code: 'UNAUTHENTICATED' }),
   isAdmin: async () => false,

@@ -106,6 +106,7 @@ export async function createHttpWorld(options: WorldOptions): Promise<World> {
     users: { accounts, sessions },
     documents: null,
     collaboration: null,
+    worker: null,
     ready: async () => world.readiness,
     authenticate: (token) => sessions.authenticate(token),
     isAdmin: (user_id) => accounts.isAdmin(user_id),
