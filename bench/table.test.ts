@@ -16,20 +16,42 @@ test('the median is the middle one, and of an even number the mean of the two in
 });
 
 test('a ratio is that of the medians, and its ends are those of runs of the same round', () => {
-  const ours = new Map([[1, 20], [2, 40], [3, 60]]); // biome-ignore format: a table
-  const theirs = new Map([[1, 10], [2, 10], [3, 20]]); // biome-ignore format: a table
+  const ours = new Map([
+    [1, 20],
+    [2, 40],
+    [3, 60],
+  ]);
+  const theirs = new Map([
+    [1, 10],
+    [2, 10],
+    [3, 20],
+  ]);
   expect(ratioOf(ours, theirs)).toEqual({ min: 2, median: 4, max: 4 });
 });
 
 test('rounds that one of the two failed are not compared', () => {
   expect(ratioOf(new Map([[1, 20]]), new Map([[2, 10]]))).toBeNull();
-  expect(ratioOf(new Map([[1, 20], [2, 90]]), new Map([[1, 10]]))).toMatchObject({ min: 2, max: 2 }); // biome-ignore format: a table
+  expect(
+    ratioOf(
+      new Map([
+        [1, 20],
+        [2, 90],
+      ]),
+      new Map([[1, 10]]),
+    ),
+  ).toMatchObject({ min: 2, max: 2 });
 });
 
 test('a number has three digits that count', () => {
-  expect([0, 0.012345, 0.5, 1.234, 12.34, 123.4, 12_345.6].map(formatNumber)).toEqual(
-    ['0', '0.0123', '0.500', '1.23', '12.3', '123', '12,346'],
-  ); // biome-ignore format: two lists
+  expect([0, 0.012345, 0.5, 1.234, 12.34, 123.4, 12_345.6].map(formatNumber)).toEqual([
+    '0',
+    '0.0123',
+    '0.500',
+    '1.23',
+    '12.3',
+    '123',
+    '12,346',
+  ]);
   expect(formatNumber(Number.NaN)).toBe('–');
 });
 
@@ -54,7 +76,7 @@ test('a run that failed is no figure, and is told of with its reason', () => {
     'concord',
   );
   expect(table).toContain('| peer | **100** | **50.0** | failed 1 of 2: writer 3 has another \\| text |');
-  expect(table).toContain('| concord : peer | **4.00** (3.00 … 3.00) |'.replace(' (3.00 … 3.00)', ' (3.00 … 3.00)'));
+  expect(table).toContain('| concord : peer | **4.00** (3.00 … 3.00) |');
 });
 
 test('a contender whose runs all failed stands there without figures', () => {

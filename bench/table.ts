@@ -56,7 +56,7 @@ export function formatNumber(value: number): string {
 function formatSpread(spread: Spread | null): string {
   if (spread === null) return '–';
   const [min, median, max] = [spread.min, spread.median, spread.max].map(formatNumber);
-  return min === max ? `**${median}**` : `**${median}** (${min} … ${max})`;
+  return min === median && median === max ? `**${median}**` : `**${median}** (${min} … ${max})`;
 }
 
 /**

@@ -89,17 +89,30 @@ describe('replicas', () => {
   });
 
   test('fail the run when one lacks an edit, lacks one in the middle, or has another text', () => {
-    const fails = (updates: readonly Uint8Array[], length = 5) => expect(() => {
-      expectEqual([{ who: 'a', updates: run }, { who: 'b', updates }], length);
-    }); // biome-ignore format: a table
+    const fails = (updates: readonly Uint8Array[], length = 5) =>
+      expect(() => {
+        expectEqual(
+          [
+            { who: 'a', updates: run },
+            { who: 'b', updates },
+          ],
+          length,
+        );
+      });
     fails(run.slice(0, 4)).toThrow('b has 4 characters instead of 5');
     fails(run.filter((_, i) => i !== 2)).toThrow('b was sent edits that build on others which it was not sent');
     fails(typeRun(clientId(9), 5)).toThrow('b has another text than a');
     fails(run, 6).toThrow('a has 5 characters instead of 6');
     const [twin, other] = [stateOf(1, 'same'), stateOf(2, 'same')];
-    expect(() => expectEqual([{ who: 'a', updates: [twin] }, { who: 'b', updates: [other] }], 4)).toThrow(
-      'b has other edits than a',
-    ); // biome-ignore format: a table
+    expect(() =>
+      expectEqual(
+        [
+          { who: 'a', updates: [twin] },
+          { who: 'b', updates: [other] },
+        ],
+        4,
+      ),
+    ).toThrow('b has other edits than a');
   });
 
   test('a sample has ten at least, the first and the last among them', () => {
@@ -149,6 +162,9 @@ test('a presence frame says whose and which states it holds, as bytes or as text
   for (const frame of [json, new TextEncoder().encode(json)]) {
     const found: [number, number][] = [];
     readNumbers(frame, (person, n) => found.push([person, n]));
-    expect(found).toEqual([[12, 3], [499, 0]]); // biome-ignore format: pairs
+    expect(found).toEqual([
+      [12, 3],
+      [499, 0],
+    ]);
   }
 });
