@@ -1,0 +1,137 @@
+/**
+ * Values of one sort stored side by side, sealed: the container of all that a segment of history holds.
+ *
+ * Revisions resemble each other field by field, not byte by byte, so each field has a column of its own (predicted where it can be, so
+ * that most values are 0), and zstd finds the repetitions. Sealed bytes are:
+ *
+ *     version (1 byte) · kind (1 byte) · CRC-32 of all that follows (4 bytes, big endian) · zstd frame of
+ *     [ length of each column (varuint) … · the columns, one after the other ]
+ *
+ * The invariant: what does not come out exactly as it was sealed is refused with {@link DamagedColumns}. The checksum stands before the
+ * frame, so that chance damage never reaches the decompressor; against damage that has a right checksum, the unpacked size is
+ * bounded, every read is bounded by its column, and whoever reads a column takes at least one byte per value, so that the
+ * size bounds the counts as well.
+ */
+import { zstdDecompressSync } from 'node:zlib';
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+
+/** Changes with every change of what stands in any column. */
+const VERSION = 1;
+
+/** What columns hold; the number is the sealed form's second byte. */
+const KINDS = { meta: 1, deltas: 2, updates: 3, ops: 4, attribution: 5 } as const;
+
+/** What columns hold. */
+export type ColumnKind = keyof typeof KINDS;
+
+const HEADER_BYTES = 6;
+
+/** Far above any segment; a bound on the memory that one damaged row can ask for. */
+export const UNPACKED_BYTES_MAX = 256 * 1024 * 1024;
+
+/** Above this, levels cost a multiple of the time and save nothing on columns of a few KB. */
+const ZSTD_LEVEL = 19;
+
+/** Large columns are rare and wholes (a state, a first import): level 19 would take seconds. */
+const ZSTD_LEVEL_LARGE = 9;
+const LARGE_BYTES = 4 * 1024 * 1024;
+
+const UTF_8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Sealed columns that are not what was sealed. */
+export class DamagedColumns extends Error {
+  override readonly name = 'DamagedColumns';
+}
+
+/** A column for each name, to write to. */
+export function columnWriters<N extends string>(names: readonly N[]): Record<N, encoding.Encoder> {
+  return Object.fromEntries(names.map((name) => [name, encoding.createEncoder()])) as Record<N, encoding.Encoder>;
+}
+
+/** Seals the columns of these names, in this order. Throws a RangeError above {@link UNPACKED_BYTES_MAX}. */
+export function seal<N extends string>(
+  kind: ColumnKind,
+  names: readonly N[],
+  columns: Readonly<Record<N, encoding.Encoder>>,
+): Uint8Array {
+  const payload = encoding.createEncoder();
+  for (const name of names) encoding.writeVarUint(payload, encoding.length(columns[name]));
+  for (const name of names) encoding.writeUint8Array(payload, encoding.toUint8Array(columns[name]));
+  const plain = encoding.toUint8Array(payload);
+  if (plain.length > UNPACKED_BYTES_MAX)
+    throw new RangeError(`${plain.length} bytes of ${kind} do not go into one row`);
+  const frame = Bun.zstdCompressSync(plain, { level: plain.length < LARGE_BYTES ? ZSTD_LEVEL : ZSTD_LEVEL_LARGE });
+  const sealed = new Uint8Array(HEADER_BYTES + frame.length);
+  sealed.set([VERSION, KINDS[kind]]);
+  new DataView(sealed.buffer).setUint32(2, Bun.hash.crc32(frame));
+  sealed.set(frame, HEADER_BYTES);
+  return sealed;
+}
+
+/** Opens what {@link seal} made and reads it; `read` must read every column to its end. Throws {@link DamagedColumns}. */
+export function unseal<N extends string, T>(
+  kind: ColumnKind,
+  names: readonly N[],
+  sealed: Uint8Array,
+  read: (columns: Readonly<Record<N, decoding.Decoder>>) => T,
+): T {
+  try {
+    const columns = openColumns(kind, names, sealed);
+    const value = read(columns);
+    for (const name of names)
+      if (decoding.hasContent(columns[name])) throw new Error(`its column ${name} holds more than it should`);
+    return value;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new DamagedColumns(`the ${kind} of a stretch of history cannot be read: ${reason}`, { cause: error });
+  }
+}
+
+function openColumns<N extends string>(
+  kind: ColumnKind,
+  names: readonly N[],
+  sealed: Uint8Array,
+): Record<N, decoding.Decoder> {
+  if (sealed.length <= HEADER_BYTES) throw new Error(`${sealed.length} bytes are too few`);
+  if (sealed[0] !== VERSION) throw new Error(`its version is ${sealed[0]}, this program knows ${VERSION}`);
+  if (sealed[1] !== KINDS[kind]) throw new Error(`it is of kind ${sealed[1]}, not ${KINDS[kind]}`);
+  const frame = sealed.subarray(HEADER_BYTES);
+  if (new DataView(sealed.buffer, sealed.byteOffset).getUint32(2) !== Bun.hash.crc32(frame))
+    throw new Error('its checksum is wrong');
+  const plain = zstdDecompressSync(frame, { maxOutputLength: UNPACKED_BYTES_MAX });
+  const decoder = decoding.createDecoder(new Uint8Array(plain.buffer, plain.byteOffset, plain.length));
+  const lengths = names.map(() => decoding.readVarUint(decoder));
+  const columns = names.map((name, i) => [name, decoding.createDecoder(take(decoder, lengths[i] ?? 0))] as const);
+  if (decoding.hasContent(decoder)) throw new Error('it holds more than its columns');
+  return Object.fromEntries(columns) as Record<N, decoding.Decoder>;
+}
+
+/** The next `length` bytes, not copied. lib0 itself would make a view past the end or fail obscurely. */
+export function take(decoder: decoding.Decoder, length: number): Uint8Array {
+  if (!(length >= 0 && length <= decoder.arr.length - decoder.pos)) throw new Error('a length reaches past its column');
+  return decoding.readUint8Array(decoder, length);
+}
+
+/** The next byte. lib0 itself gives undefined at the end. */
+export function takeByte(decoder: decoding.Decoder): number {
+  return take(decoder, 1)[0] ?? 0;
+}
+
+/** The next string that `writeVarString` wrote. */
+export function takeString(decoder: decoding.Decoder): string {
+  return UTF_8.decode(take(decoder, decoding.readVarUint(decoder)));
+}
+
+/** Reads an integer from 0 on, and refuses one that is no index below `count`. */
+export function takeIndex(decoder: decoding.Decoder, count: number): number {
+  const index = decoding.readVarUint(decoder);
+  if (index >= count) throw new Error(`an index of ${index} into ${count} values`);
+  return index;
+}
+
+/** Refuses what varints cannot hold exactly. */
+export function exact(value: number): number {
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is not an integer that can be stored`);
+  return value;
+}
