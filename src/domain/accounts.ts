@@ -8,12 +8,15 @@
 import type { Signals } from '../actors/gateway.ts';
 import { type Clock, isoTime } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
+import type { AuditAction } from '../protocol/audit.ts';
 import { ConcordError } from '../protocol/errors.ts';
-import type { Database } from '../store/postgres.ts';
+import { type AuditDetails, recordEvent, recordEvents, type Source } from '../store/outbox.ts';
+import type { Database, Sql } from '../store/postgres.ts';
 import { forgetSessionOrigins, revokeOtherSessions } from '../store/sessions.ts';
 import * as store from '../store/users.ts';
 import { eraseUser, leaveDocuments, lockDocumentsOf } from '../store/users-erase.ts';
 import { emailKey, requireEmail } from './accounts-email.ts';
+import { eventOf } from './audit.ts';
 import { type Passwords, requireStrong } from './passwords.ts';
 import type { Origin, Sessions, TokenPair } from './sessions.ts';
 import type { Caller, UserRole } from './tokens.ts';
@@ -65,6 +68,7 @@ export class Accounts {
       const row = await store.insertUser(sql, { id, email, email_key, display_name, password_hash, at: this.#now() });
       if (row === 'taken') return null;
       const pair = await this.parts.sessions.open(sql, { id, role: row.role, password_hash }, origin);
+      await this.#record(sql, 'user.registered', id, origin);
       return pair === null ? null : { user: show(row), ...pair };
     });
     if (signed_in === null) throw new ConcordError('EMAIL_TAKEN');
@@ -76,9 +80,22 @@ export class Accounts {
     const { sql, passwords, sessions } = this.parts;
     const row = await store.findUserForSignIn(sql, emailKey(asked.email));
     const right = await passwords.matches(asked.password, row?.password_hash ?? null);
-    const pair = right && row !== null ? await sessions.open(sql, row, origin) : null;
-    if (pair === null || row === null) throw new ConcordError('INVALID_CREDENTIALS');
-    return { user: show(row), ...pair };
+    const opened =
+      right && row !== null
+        ? await sql.begin(async (sql) => {
+            const pair = await sessions.open(sql, row, origin);
+            if (pair !== null) await this.#record(sql, 'user.login', row.id, origin);
+            return pair === null ? null : { user: show(row), ...pair };
+          })
+        : null;
+    if (opened !== null) return opened;
+    // Whether there is such an account or not, one row is written: the time it takes must not tell.
+    const target_id = row?.id ?? null;
+    await recordEvent(
+      sql,
+      eventOf(this.parts, origin, { action: 'user.login_failed', actor_id: null, target_id, details: {} }),
+    );
+    throw new ConcordError('INVALID_CREDENTIALS');
   }
 
   /** The caller's own account. Errors: NOT_FOUND (erased a moment ago). */
@@ -99,6 +116,7 @@ export class Accounts {
   async changePassword(
     caller: Caller,
     asked: { readonly current_password: string; readonly new_password: string },
+    source: Source,
   ): Promise<void> {
     const { sql, passwords, sessions } = this.parts;
     const row = await this.#requirePassword(caller.user_id, asked.current_password);
@@ -107,7 +125,9 @@ export class Accounts {
     const change = { id: row.id, old_hash: row.password_hash, new_hash, at: this.#now() };
     const ended = await sql.begin(async (sql) => {
       if ((await store.updatePassword(sql, change)) === 'lost') return null;
-      return { ids: await revokeOtherSessions(sql, row.id, caller.session_id, this.#now()) };
+      const ids = await revokeOtherSessions(sql, row.id, caller.session_id, this.#now());
+      await this.#record(sql, 'user.password_changed', row.id, source, { sessions_ended: ids.length });
+      return { ids };
     });
     if (ended === null) throw wrongPassword();
     await sessions.announceEnd(ended.ids);
@@ -117,7 +137,7 @@ export class Accounts {
    * Erases the account: everything personal goes, all sessions end, and its documents pass to their other owners or are
    * deleted. The id stays, under {@link ERASED_NAME}. Errors: INVALID_CREDENTIALS.
    */
-  async erase(caller: Caller, password: string): Promise<void> {
+  async erase(caller: Caller, password: string, source: Source): Promise<void> {
     const { id, password_hash } = await this.#requirePassword(caller.user_id, password);
     const at = this.#now();
     const erased = await this.parts.sql.begin(async (sql) => {
@@ -128,6 +148,18 @@ export class Accounts {
       const left = await leaveDocuments(sql, id, at);
       const sessions = await revokeOtherSessions(sql, id, null, at);
       await forgetSessionOrigins(sql, id, at);
+      await this.#record(sql, 'user.deleted', id, source, { sessions_ended: sessions.length });
+      await recordEvents(
+        sql,
+        left.map(({ document_id, ended }) =>
+          eventOf(this.parts, source, {
+            ...(ended ? { action: 'document.deleted' } : { action: 'permission.revoked', target_id: id }),
+            actor_id: id,
+            document_id,
+            details: { reason: 'account_erased' },
+          }),
+        ),
+      );
       return { left, sessions };
     });
     if (erased === null) throw wrongPassword();
@@ -155,6 +187,12 @@ export class Accounts {
     const right = await this.parts.passwords.matches(password, row?.password_hash ?? null);
     if (!right || row === null) throw wrongPassword();
     return row;
+  }
+
+  /** Records what somebody did about their own account. */
+  #record(sql: Sql, action: AuditAction, user_id: string, source: Source, details: AuditDetails = {}): Promise<void> {
+    const event = eventOf(this.parts, source, { action, actor_id: user_id, target_id: user_id, details });
+    return recordEvent(sql, event);
   }
 
   #now(): Date {

@@ -47,7 +47,7 @@ export class DashboardSessions {
     const caller = await this.find(refresh_token);
     if (caller === null) throw new ConcordError('INVALID_CREDENTIALS');
     if (caller.role !== 'admin') {
-      await sessions.endOne(caller.user_id, caller.session_id);
+      await sessions.endOne(caller.user_id, caller.session_id, origin);
       throw new ConcordError('FORBIDDEN', 'This account is not an admin.');
     }
     await shortenSession(sql, caller.session_id, DASHBOARD_SESSION_S);
@@ -61,10 +61,10 @@ export class DashboardSessions {
   }
 
   /** Ends the token's session; nothing when it is over. */
-  async signOut(token: string): Promise<void> {
+  async signOut(token: string, origin: Origin): Promise<void> {
     const caller = await this.find(token);
     if (caller === null) return;
-    await this.parts.sessions.endOne(caller.user_id, caller.session_id).catch((error: unknown) => {
+    await this.parts.sessions.endOne(caller.user_id, caller.session_id, origin).catch((error: unknown) => {
       // Somebody else ended it a moment ago.
       if (!(error instanceof ConcordError && error.code === 'NOT_FOUND')) throw error;
     });

@@ -17,6 +17,8 @@ import {
   undeleteDocument,
 } from './documents.ts';
 
+const SOURCE = { ip: '192.0.2.1', request_id: 'a-request' };
+
 /** What actors would say: a head ahead of what is on disk. */
 const LIVE_REV = 7;
 
@@ -44,7 +46,7 @@ beforeEach(async () => {
   [owner_id, editor_id, viewer_id, stranger_id] = (await Promise.all(
     ['owner', 'editor', 'viewer', 'stranger'].map(() => addPerson(sql, systemRandom.id())),
   )) as [string, string, string, string];
-  document = await createDocument(parts, owner_id, { title: 'Minutes' });
+  document = await createDocument(parts, owner_id, { title: 'Minutes' }, SOURCE);
   for (const [user_id, role] of [
     [editor_id, 'editor'],
     [viewer_id, 'viewer'],
@@ -68,7 +70,7 @@ const codeOf = (work: Promise<unknown>) =>
 describe('a new document', () => {
   test('without content is empty and its maker owns it', async () => {
     const at = now().toISOString();
-    expect(await createDocument(parts, owner_id, { title: 'Plans' })).toEqual({
+    expect(await createDocument(parts, owner_id, { title: 'Plans' }, SOURCE)).toEqual({
       id: expect.any(String),
       title: 'Plans',
       owner_id,
@@ -82,14 +84,16 @@ describe('a new document', () => {
 
   test('with content is at revision 1 and can be searched at once', async () => {
     const content = { format: 'markdown', value: 'Otters **swim**.' } as const;
-    const { id, rev } = await createDocument(parts, owner_id, { title: 'Plans', content });
+    const { id, rev } = await createDocument(parts, owner_id, { title: 'Plans', content }, SOURCE);
     expect(rev).toBe(1);
     expect(await idsSeenBy(owner_id, { typed: 'otters' })).toEqual([id]);
   });
 
   test('with content that is not what it says is not made', async () => {
     const content = { format: 'yjs', value: 'AA==' } as const;
-    expect(await codeOf(createDocument(parts, stranger_id, { title: 'Plans', content }))).toBe('VALIDATION_ERROR');
+    expect(await codeOf(createDocument(parts, stranger_id, { title: 'Plans', content }, SOURCE))).toBe(
+      'VALIDATION_ERROR',
+    );
     expect(await idsSeenBy(stranger_id)).toEqual([]);
   });
 });
@@ -112,7 +116,7 @@ describe('looking at it', () => {
 
 describe('renaming it', () => {
   test('takes an editor and makes it younger', async () => {
-    expect(await renameDocument(parts, editor_id, document.id, 'Report')).toMatchObject({
+    expect(await renameDocument(parts, editor_id, document.id, 'Report', SOURCE)).toMatchObject({
       title: 'Report',
       created_at: document.created_at,
       updated_at: now().toISOString(),
@@ -121,18 +125,18 @@ describe('renaming it', () => {
   });
 
   test('is FORBIDDEN for a viewer, NOT_FOUND for a stranger', async () => {
-    expect(await codeOf(renameDocument(parts, viewer_id, document.id, 'Report'))).toBe('FORBIDDEN');
-    expect(await codeOf(renameDocument(parts, stranger_id, document.id, 'Report'))).toBe('NOT_FOUND');
+    expect(await codeOf(renameDocument(parts, viewer_id, document.id, 'Report', SOURCE))).toBe('FORBIDDEN');
+    expect(await codeOf(renameDocument(parts, stranger_id, document.id, 'Report', SOURCE))).toBe('NOT_FOUND');
     expect((await getDocument(parts, owner_id, document.id)).title).toBe('Minutes');
   });
 });
 
 describe('deleting it', () => {
   test('takes an owner, and sends everybody off it', async () => {
-    expect(await codeOf(deleteDocument(parts, editor_id, document.id))).toBe('FORBIDDEN');
-    expect(await codeOf(deleteDocument(parts, stranger_id, document.id))).toBe('NOT_FOUND');
+    expect(await codeOf(deleteDocument(parts, editor_id, document.id, SOURCE))).toBe('FORBIDDEN');
+    expect(await codeOf(deleteDocument(parts, stranger_id, document.id, SOURCE))).toBe('NOT_FOUND');
     expect(signals).toEqual([]);
-    expect(await deleteDocument(parts, owner_id, document.id)).toEqual({
+    expect(await deleteDocument(parts, owner_id, document.id, SOURCE)).toEqual({
       ...document,
       updated_at: now().toISOString(),
       deleted: true,
@@ -141,15 +145,15 @@ describe('deleting it', () => {
   });
 
   test('leaves it to its owners to look at, and to nobody to change', async () => {
-    await deleteDocument(parts, owner_id, document.id);
+    await deleteDocument(parts, owner_id, document.id, SOURCE);
     expect(await getDocument(parts, owner_id, document.id)).toMatchObject({ deleted: true, rev: 0 });
     expect(await codeOf(getDocument(parts, editor_id, document.id))).toBe('NOT_FOUND');
-    expect(await codeOf(renameDocument(parts, owner_id, document.id, 'Report'))).toBe('NOT_FOUND');
-    expect(await codeOf(deleteDocument(parts, owner_id, document.id))).toBe('NOT_FOUND');
+    expect(await codeOf(renameDocument(parts, owner_id, document.id, 'Report', SOURCE))).toBe('NOT_FOUND');
+    expect(await codeOf(deleteDocument(parts, owner_id, document.id, SOURCE))).toBe('NOT_FOUND');
   });
 
   test('takes it out of all lists but that of the deleted ones, which only owners have', async () => {
-    await deleteDocument(parts, owner_id, document.id);
+    await deleteDocument(parts, owner_id, document.id, SOURCE);
     expect([await idsSeenBy(owner_id), await idsSeenBy(editor_id)]).toEqual([[], []]);
     expect(await idsSeenBy(owner_id, { deleted: true })).toEqual([document.id]);
     expect(await idsSeenBy(owner_id, { deleted: true, role: 'owner' })).toEqual([document.id]);
@@ -160,9 +164,9 @@ describe('deleting it', () => {
 
 describe('bringing it back', () => {
   test('gives everybody what they had', async () => {
-    await deleteDocument(parts, owner_id, document.id);
+    await deleteDocument(parts, owner_id, document.id, SOURCE);
     clock.advance(1_000);
-    expect(await undeleteDocument(parts, owner_id, document.id)).toEqual({
+    expect(await undeleteDocument(parts, owner_id, document.id, SOURCE)).toEqual({
       ...document,
       updated_at: now().toISOString(),
     });
@@ -170,13 +174,13 @@ describe('bringing it back', () => {
   });
 
   test('leaves a document that is not deleted as it is', async () => {
-    expect(await undeleteDocument(parts, owner_id, document.id)).toEqual({ ...document, rev: LIVE_REV });
+    expect(await undeleteDocument(parts, owner_id, document.id, SOURCE)).toEqual({ ...document, rev: LIVE_REV });
   });
 
   test('takes an owner; the others do not even see it while it is deleted', async () => {
-    expect(await codeOf(undeleteDocument(parts, editor_id, document.id))).toBe('FORBIDDEN');
-    expect(await codeOf(undeleteDocument(parts, stranger_id, document.id))).toBe('NOT_FOUND');
-    await deleteDocument(parts, owner_id, document.id);
-    expect(await codeOf(undeleteDocument(parts, editor_id, document.id))).toBe('NOT_FOUND');
+    expect(await codeOf(undeleteDocument(parts, editor_id, document.id, SOURCE))).toBe('FORBIDDEN');
+    expect(await codeOf(undeleteDocument(parts, stranger_id, document.id, SOURCE))).toBe('NOT_FOUND');
+    await deleteDocument(parts, owner_id, document.id, SOURCE);
+    expect(await codeOf(undeleteDocument(parts, editor_id, document.id, SOURCE))).toBe('NOT_FOUND');
   });
 });

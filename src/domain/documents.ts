@@ -10,8 +10,10 @@ import { type Clock, isoTime } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { Role } from '../protocol/messages.ts';
 import * as store from '../store/documents.ts';
+import { recordEvent, type Source } from '../store/outbox.ts';
 import type { Database, Sql } from '../store/postgres.ts';
-import { findAccess, noDocument, requireRole, tooLow, underLock } from './access.ts';
+import { type Access, findAccess, noDocument, tooLow, underLock } from './access.ts';
+import { eventOf } from './audit.ts';
 import { importWherever } from './content-heavy.ts';
 import type { ContentInput } from './content-import.ts';
 
@@ -61,6 +63,7 @@ export async function createDocument(
   parts: DocumentParts,
   user_id: string,
   asked: { readonly title: string; readonly content?: ContentInput },
+  source: Source,
 ): Promise<Document> {
   const content = asked.content === undefined ? null : await importWherever(asked.content);
   const id = parts.random.id();
@@ -72,6 +75,8 @@ export async function createDocument(
       const client_id = parts.random.id();
       await store.insertFirstRevision(sql, { doc_id: id, user_id, client_id, at, ...content });
     }
+    const made = { action: 'document.created', actor_id: user_id, document_id: id } as const;
+    await recordEvent(sql, eventOf(parts, source, { ...made, details: { title: asked.title } }));
   });
   return readDocument(parts.sql, id, user_id);
 }
@@ -108,9 +113,14 @@ export async function renameDocument(
   user_id: string,
   doc_id: string,
   title: string,
+  source: Source,
 ): Promise<Document> {
-  await requireRole(parts.sql, doc_id, user_id, 'editor');
-  await store.setTitle(parts.sql, doc_id, title, new Date(parts.clock.now()));
+  await underLock(parts.sql, doc_id, user_id, 'editor', async (sql) => {
+    const before = await store.findTitle(sql, doc_id);
+    await store.setTitle(sql, doc_id, title, new Date(parts.clock.now()));
+    const renamed = { action: 'document.renamed', actor_id: user_id, document_id: doc_id } as const;
+    await recordEvent(sql, eventOf(parts, source, { ...renamed, details: { from: before, to: title } }));
+  });
   return getDocument(parts, user_id, doc_id);
 }
 
@@ -118,10 +128,17 @@ export async function renameDocument(
  * Deletes the document softly and sends everybody off it; owners may.
  * Errors: NOT_FOUND (also when it is deleted already), FORBIDDEN.
  */
-export async function deleteDocument(parts: DocumentParts, user_id: string, doc_id: string): Promise<Document> {
-  await underLock(parts.sql, doc_id, user_id, 'owner', (sql) =>
-    store.setDeleted(sql, doc_id, true, new Date(parts.clock.now())),
-  );
+export async function deleteDocument(
+  parts: DocumentParts,
+  user_id: string,
+  doc_id: string,
+  source: Source,
+): Promise<Document> {
+  await underLock(parts.sql, doc_id, user_id, 'owner', async (sql) => {
+    await store.setDeleted(sql, doc_id, true, new Date(parts.clock.now()));
+    const deleted = { action: 'document.deleted', actor_id: user_id, document_id: doc_id, details: {} } as const;
+    await recordEvent(sql, eventOf(parts, source, deleted));
+  });
   parts.signals.send({ type: 'document_deleted', doc_id });
   return readDocument(parts.sql, doc_id, user_id);
 }
@@ -130,13 +147,30 @@ export async function deleteDocument(parts: DocumentParts, user_id: string, doc_
  * Brings a deleted document back, with all who had a role on it; owners may. One that is not deleted stays as it is.
  * Errors: NOT_FOUND, FORBIDDEN.
  */
-export async function undeleteDocument(parts: DocumentParts, user_id: string, doc_id: string): Promise<Document> {
-  const access = await findAccess(parts.sql, doc_id, user_id);
+export async function undeleteDocument(
+  parts: DocumentParts,
+  user_id: string,
+  doc_id: string,
+  source: Source,
+): Promise<Document> {
+  await requireOwner(parts.sql, doc_id, user_id);
+  const back = await parts.sql.begin(async (sql) => {
+    await store.lockDocument(sql, doc_id);
+    if (!(await requireOwner(sql, doc_id, user_id)).deleted) return false;
+    await store.setDeleted(sql, doc_id, false, new Date(parts.clock.now()));
+    const undeleted = { action: 'document.undeleted', actor_id: user_id, document_id: doc_id, details: {} } as const;
+    await recordEvent(sql, eventOf(parts, source, undeleted));
+    return true;
+  });
+  return back ? readDocument(parts.sql, doc_id, user_id) : getDocument(parts, user_id, doc_id);
+}
+
+/** What an owner has on a document that may be deleted. Errors: NOT_FOUND, FORBIDDEN. */
+async function requireOwner(sql: Sql, doc_id: string, user_id: string): Promise<Access> {
+  const access = await findAccess(sql, doc_id, user_id);
   if (access === null || (access.deleted && access.role !== 'owner')) throw noDocument();
   if (access.role !== 'owner') throw tooLow(access.role, 'owner');
-  if (!access.deleted) return getDocument(parts, user_id, doc_id);
-  await store.setDeleted(parts.sql, doc_id, false, new Date(parts.clock.now()));
-  return readDocument(parts.sql, doc_id, user_id);
+  return access;
 }
 
 /** The document as it is on disk: for one that no actor holds yet, or any more. */

@@ -14,6 +14,8 @@ import {
   revokePermission,
 } from './permissions.ts';
 
+const SOURCE = { ip: '192.0.2.1', request_id: 'a-request' };
+
 let database: TestDatabase;
 let parts: PermissionParts;
 const clock = new ManualClock();
@@ -24,7 +26,7 @@ let [doc_id, owner_id] = ['', ''];
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  parts = { sql: database.sql, clock, signals: { send: (signal) => void signals.push(signal) } };
+  parts = { sql: database.sql, clock, random: systemRandom, signals: { send: (signal) => void signals.push(signal) } };
 });
 afterAll(() => database.drop());
 beforeEach(async () => {
@@ -46,7 +48,7 @@ async function person(): Promise<{ id: string; email: string }> {
 async function member(role: Role): Promise<string> {
   clock.advance(1_000);
   const { id, email } = await person();
-  await grantPermission(parts, owner_id, doc_id, { email, role });
+  await grantPermission(parts, owner_id, doc_id, { email, role }, SOURCE);
   signals.length = 0;
   return id;
 }
@@ -71,7 +73,9 @@ const codeOf = (work: Promise<unknown>) =>
 describe('giving a role', () => {
   test('makes a permission, and the person hears of it', async () => {
     const { id, email } = await person();
-    expect(await grantPermission(parts, owner_id, doc_id, { email: email.toUpperCase(), role: 'editor' })).toEqual({
+    expect(
+      await grantPermission(parts, owner_id, doc_id, { email: email.toUpperCase(), role: 'editor' }, SOURCE),
+    ).toEqual({
       created: true,
       permission: {
         document_id: doc_id,
@@ -88,9 +92,9 @@ describe('giving a role', () => {
 
   test('to somebody who has one changes it and keeps when they came', async () => {
     const { id, email } = await person();
-    const { permission } = await grantPermission(parts, owner_id, doc_id, { email, role: 'editor' });
+    const { permission } = await grantPermission(parts, owner_id, doc_id, { email, role: 'editor' }, SOURCE);
     clock.advance(5_000);
-    const again = await grantPermission(parts, owner_id, doc_id, { email, role: 'viewer' });
+    const again = await grantPermission(parts, owner_id, doc_id, { email, role: 'viewer' }, SOURCE);
     expect(again).toEqual({
       created: false,
       permission: { ...permission, role: 'viewer', updated_at: now().toISOString() },
@@ -100,10 +104,10 @@ describe('giving a role', () => {
 
   test('that somebody has already changes nothing and tells nobody', async () => {
     const { email } = await person();
-    const { permission } = await grantPermission(parts, owner_id, doc_id, { email, role: 'editor' });
+    const { permission } = await grantPermission(parts, owner_id, doc_id, { email, role: 'editor' }, SOURCE);
     signals.length = 0;
     clock.advance(5_000);
-    expect(await grantPermission(parts, owner_id, doc_id, { email, role: 'editor' })).toEqual({
+    expect(await grantPermission(parts, owner_id, doc_id, { email, role: 'editor' }, SOURCE)).toEqual({
       created: false,
       permission,
     });
@@ -112,33 +116,33 @@ describe('giving a role', () => {
 
   test('to an e-mail that nobody has is NOT_FOUND', async () => {
     expect(
-      await codeOf(grantPermission(parts, owner_id, doc_id, { email: 'nobody@example.org', role: 'viewer' })),
+      await codeOf(grantPermission(parts, owner_id, doc_id, { email: 'nobody@example.org', role: 'viewer' }, SOURCE)),
     ).toBe('NOT_FOUND');
   });
 
   test('takes an owner; an editor is not even told whether the e-mail is known', async () => {
     const [editor_id, { email }, stranger] = [await member('editor'), await person(), await person()];
     const asked = { email, role: 'viewer' } as const;
-    expect(await codeOf(grantPermission(parts, editor_id, doc_id, asked))).toBe('FORBIDDEN');
-    expect(await codeOf(grantPermission(parts, editor_id, doc_id, { ...asked, email: 'nobody@example.org' }))).toBe(
-      'FORBIDDEN',
-    );
-    expect(await codeOf(grantPermission(parts, stranger.id, doc_id, asked))).toBe('NOT_FOUND');
+    expect(await codeOf(grantPermission(parts, editor_id, doc_id, asked, SOURCE))).toBe('FORBIDDEN');
+    expect(
+      await codeOf(grantPermission(parts, editor_id, doc_id, { ...asked, email: 'nobody@example.org' }, SOURCE)),
+    ).toBe('FORBIDDEN');
+    expect(await codeOf(grantPermission(parts, stranger.id, doc_id, asked, SOURCE))).toBe('NOT_FOUND');
   });
 
   test('on a deleted document is NOT_FOUND, for its owner too', async () => {
     const { email } = await person();
     await setDeleted(database.sql, doc_id, true, now());
-    expect(await codeOf(grantPermission(parts, owner_id, doc_id, { email, role: 'viewer' }))).toBe('NOT_FOUND');
+    expect(await codeOf(grantPermission(parts, owner_id, doc_id, { email, role: 'viewer' }, SOURCE))).toBe('NOT_FOUND');
   });
 });
 
 describe('changing a role', () => {
   test('takes an owner, and somebody who has one', async () => {
     const [editor_id, stranger] = [await member('editor'), await person()];
-    expect(await codeOf(changePermission(parts, editor_id, doc_id, editor_id, 'owner'))).toBe('FORBIDDEN');
-    expect(await codeOf(changePermission(parts, owner_id, doc_id, stranger.id, 'viewer'))).toBe('NOT_FOUND');
-    expect(await changePermission(parts, owner_id, doc_id, editor_id, 'viewer')).toMatchObject({
+    expect(await codeOf(changePermission(parts, editor_id, doc_id, editor_id, 'owner', SOURCE))).toBe('FORBIDDEN');
+    expect(await codeOf(changePermission(parts, owner_id, doc_id, stranger.id, 'viewer', SOURCE))).toBe('NOT_FOUND');
+    expect(await changePermission(parts, owner_id, doc_id, editor_id, 'viewer', SOURCE)).toMatchObject({
       user_id: editor_id,
       role: 'viewer',
     });
@@ -148,23 +152,23 @@ describe('changing a role', () => {
   test('the last owner cannot be demoted, by either way', async () => {
     await member('editor');
     const [row] = await database.sql<{ email: string }[]>`SELECT email FROM users WHERE id = ${owner_id}`;
-    expect(await codeOf(changePermission(parts, owner_id, doc_id, owner_id, 'editor'))).toBe('CONFLICT');
-    expect(await codeOf(grantPermission(parts, owner_id, doc_id, { email: row?.email ?? '', role: 'viewer' }))).toBe(
-      'CONFLICT',
-    );
+    expect(await codeOf(changePermission(parts, owner_id, doc_id, owner_id, 'editor', SOURCE))).toBe('CONFLICT');
+    expect(
+      await codeOf(grantPermission(parts, owner_id, doc_id, { email: row?.email ?? '', role: 'viewer' }, SOURCE)),
+    ).toBe('CONFLICT');
     expect((await rolesNow())[owner_id]).toBe('owner');
     expect(signals).toEqual([]);
   });
 
   test('an owner who is demoted hands the document on to the owner of longest standing', async () => {
     const [first_id] = [await member('owner'), await member('owner')];
-    await changePermission(parts, owner_id, doc_id, owner_id, 'viewer');
+    await changePermission(parts, owner_id, doc_id, owner_id, 'viewer', SOURCE);
     expect(await shownOwner()).toBe(first_id);
   });
 
   test('another owner who is demoted leaves the document where it is', async () => {
     const other_id = await member('owner');
-    await changePermission(parts, owner_id, doc_id, other_id, 'viewer');
+    await changePermission(parts, owner_id, doc_id, other_id, 'viewer', SOURCE);
     expect(await shownOwner()).toBe(owner_id);
   });
 });
@@ -172,24 +176,24 @@ describe('changing a role', () => {
 describe('taking a role away', () => {
   test('takes an owner, and somebody who has one', async () => {
     const [editor_id, viewer_id, stranger] = [await member('editor'), await member('viewer'), await person()];
-    expect(await codeOf(revokePermission(parts, editor_id, doc_id, viewer_id))).toBe('FORBIDDEN');
-    expect(await codeOf(revokePermission(parts, owner_id, doc_id, stranger.id))).toBe('NOT_FOUND');
-    await revokePermission(parts, owner_id, doc_id, viewer_id);
+    expect(await codeOf(revokePermission(parts, editor_id, doc_id, viewer_id, SOURCE))).toBe('FORBIDDEN');
+    expect(await codeOf(revokePermission(parts, owner_id, doc_id, stranger.id, SOURCE))).toBe('NOT_FOUND');
+    await revokePermission(parts, owner_id, doc_id, viewer_id, SOURCE);
     expect(await rolesNow()).toEqual({ [owner_id]: 'owner', [editor_id]: 'editor' });
     expect(signals).toEqual([{ type: 'role', doc_id, user_id: viewer_id, role: null }]);
   });
 
   test('everybody may leave, but a stranger cannot', async () => {
     const [viewer_id, stranger] = [await member('viewer'), await person()];
-    await revokePermission(parts, viewer_id, doc_id, viewer_id);
+    await revokePermission(parts, viewer_id, doc_id, viewer_id, SOURCE);
     expect(await rolesNow()).toEqual({ [owner_id]: 'owner' });
-    expect(await codeOf(revokePermission(parts, stranger.id, doc_id, stranger.id))).toBe('NOT_FOUND');
+    expect(await codeOf(revokePermission(parts, stranger.id, doc_id, stranger.id, SOURCE))).toBe('NOT_FOUND');
   });
 
   test('the last owner cannot go; one of two can, and the document is shown under the other', async () => {
-    expect(await codeOf(revokePermission(parts, owner_id, doc_id, owner_id))).toBe('CONFLICT');
+    expect(await codeOf(revokePermission(parts, owner_id, doc_id, owner_id, SOURCE))).toBe('CONFLICT');
     const other_id = await member('owner');
-    await revokePermission(parts, owner_id, doc_id, owner_id);
+    await revokePermission(parts, owner_id, doc_id, owner_id, SOURCE);
     expect(await rolesNow()).toEqual({ [other_id]: 'owner' });
     expect(await shownOwner()).toBe(other_id);
   });
@@ -198,7 +202,7 @@ describe('taking a role away', () => {
     for (let round = 0; round < 20; round++) {
       const other_id = await member('owner');
       const pair = [owner_id, other_id];
-      const [one, two] = await Promise.all(pair.map((id) => codeOf(revokePermission(parts, id, doc_id, id))));
+      const [one, two] = await Promise.all(pair.map((id) => codeOf(revokePermission(parts, id, doc_id, id, SOURCE))));
       expect([one, two].sort()).toEqual(['CONFLICT', 'done']);
       const left = Object.entries(await rolesNow());
       expect(left).toEqual([[expect.any(String), 'owner']]);
@@ -210,8 +214,8 @@ describe('taking a role away', () => {
   test('of two owners who demote each other at the same moment one stays', async () => {
     const other_id = await member('owner');
     const outcomes = await Promise.all([
-      codeOf(changePermission(parts, owner_id, doc_id, other_id, 'viewer')),
-      codeOf(changePermission(parts, other_id, doc_id, owner_id, 'viewer')),
+      codeOf(changePermission(parts, owner_id, doc_id, other_id, 'viewer', SOURCE)),
+      codeOf(changePermission(parts, other_id, doc_id, owner_id, 'viewer', SOURCE)),
     ]);
     // The second one has lost the right to, by the time it holds the lock.
     expect(outcomes.sort()).toEqual(['FORBIDDEN', 'done']);

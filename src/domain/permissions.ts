@@ -9,18 +9,22 @@
  */
 import type { Signals } from '../actors/gateway.ts';
 import { type Clock, isoTime } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
 import { ConcordError } from '../protocol/errors.ts';
 import type { Role } from '../protocol/messages.ts';
 import * as documents from '../store/documents.ts';
+import { recordEvent, type Source } from '../store/outbox.ts';
 import * as store from '../store/permissions.ts';
 import type { Database, Sql } from '../store/postgres.ts';
 import { requireRole, underLock } from './access.ts';
 import { emailKey } from './accounts-email.ts';
+import { eventOf } from './audit.ts';
 
 /** What these functions work with. */
 export interface PermissionParts {
   readonly sql: Database;
   readonly clock: Clock;
+  readonly random: Random;
   readonly signals: Signals;
 }
 
@@ -62,11 +66,14 @@ export async function grantPermission(
   user_id: string,
   doc_id: string,
   asked: { readonly email: string; readonly role: Role },
+  source: Source,
 ): Promise<{ readonly created: boolean; readonly permission: Permission }> {
   const { change, permission } = await underLock(parts.sql, doc_id, user_id, 'owner', async (sql) => {
     const target_id = await store.findUserByEmail(sql, emailKey(asked.email));
     if (target_id === null) throw new ConcordError('NOT_FOUND', 'Nobody here has this e-mail.');
-    return giveRole(sql, doc_id, target_id, asked.role, new Date(parts.clock.now()));
+    const given = await giveRole(sql, doc_id, target_id, asked.role, new Date(parts.clock.now()));
+    await record(parts, sql, user_id, doc_id, given.change, source);
+    return given;
   });
   tell(parts.signals, doc_id, change);
   return { created: change.before === null, permission };
@@ -82,10 +89,13 @@ export async function changePermission(
   doc_id: string,
   target_id: string,
   role: Role,
+  source: Source,
 ): Promise<Permission> {
   const { change, permission } = await underLock(parts.sql, doc_id, user_id, 'owner', async (sql) => {
     await requirePermission(sql, doc_id, target_id);
-    return giveRole(sql, doc_id, target_id, role, new Date(parts.clock.now()));
+    const given = await giveRole(sql, doc_id, target_id, role, new Date(parts.clock.now()));
+    await record(parts, sql, user_id, doc_id, given.change, source);
+    return given;
   });
   tell(parts.signals, doc_id, change);
   return permission;
@@ -100,12 +110,14 @@ export async function revokePermission(
   user_id: string,
   doc_id: string,
   target_id: string,
+  source: Source,
 ): Promise<void> {
   const needed = user_id === target_id ? 'viewer' : 'owner';
   const before = await underLock(parts.sql, doc_id, user_id, needed, async (sql) => {
     const role = (await requirePermission(sql, doc_id, target_id)).role;
     if (role === 'owner') await handOwnershipOn(sql, doc_id, target_id);
     await store.deletePermission(sql, doc_id, target_id);
+    await record(parts, sql, user_id, doc_id, { target_id, before: role, after: null }, source);
     return role;
   });
   tell(parts.signals, doc_id, { target_id, before, after: null });
@@ -138,6 +150,21 @@ async function handOwnershipOn(sql: Sql, doc_id: string, from_id: string): Promi
   const heir_id = await store.findOtherOwner(sql, doc_id, from_id);
   if (heir_id === null) throw new ConcordError('CONFLICT', 'A document must have an owner; make somebody else one.');
   await documents.setOwner(sql, doc_id, from_id, heir_id);
+}
+
+/** Records a change of somebody's role, if it is one. */
+async function record(
+  parts: PermissionParts,
+  sql: Sql,
+  actor_id: string,
+  document_id: string,
+  { target_id, before, after }: RoleChange,
+  source: Source,
+): Promise<void> {
+  if (before === after) return;
+  const action = before === null ? 'permission.granted' : after === null ? 'permission.revoked' : 'permission.changed';
+  const details = { from: before, to: after };
+  await recordEvent(sql, eventOf(parts, source, { action, actor_id, document_id, target_id, details }));
 }
 
 function tell(signals: Signals, doc_id: string, change: RoleChange): void {

@@ -15,6 +15,7 @@ import { AccessTokens } from './tokens.ts';
 
 const log = createLog({ level: 'silent', service: 'test', node_id: 'test' });
 const TTL_S = 900;
+const ORIGIN = { ip: '192.0.2.1', user_agent: null, request_id: 'a-request' };
 
 let database: TestDatabase;
 let server: TestRedis;
@@ -57,8 +58,7 @@ function node(connection: Redis, pool: Database = sql, clock: Clock = new Manual
 }
 
 async function open(sessions: Sessions): Promise<TokenPair & { readonly session_id: string }> {
-  const origin = { ip: '192.0.2.1', user_agent: null };
-  const pair = await sessions.open(sql, { id: user.id, role: 'user', password_hash: 'hash' }, origin);
+  const pair = await sessions.open(sql, { id: user.id, role: 'user', password_hash: 'hash' }, ORIGIN);
   if (pair === null) throw new Error('the password is right');
   return { ...pair, session_id: JSON.parse(atob(pair.access_token.split('.')[1] ?? '')).sid };
 }
@@ -86,7 +86,7 @@ describe('whether a session is alive', () => {
     const [here, there] = [node(redis), node(redis)];
     const { access_token, session_id } = await open(here);
     expect((await there.authenticate(access_token)).ok).toBe(true);
-    await here.endOne(user.id, session_id);
+    await here.endOne(user.id, session_id, ORIGIN);
     expect(await there.authenticate(access_token)).toEqual(REVOKED);
     expect(await redis.ttl(`session:${session_id}`)).toBeGreaterThan(TTL_S - 5);
   });
@@ -94,7 +94,7 @@ describe('whether a session is alive', () => {
   test('is no for a revoked session after Redis has lost everything', async () => {
     const sessions = node(redis);
     const { access_token, session_id } = await open(sessions);
-    await sessions.endOne(user.id, session_id);
+    await sessions.endOne(user.id, session_id, ORIGIN);
     await redis.flushall();
     expect(await sessions.authenticate(access_token)).toEqual(REVOKED);
   });
@@ -128,10 +128,8 @@ describe('with Redis gone', () => {
     const [kept, ended] = [await open(sessions), await open(sessions)];
     await own.stop();
     expect((await sessions.authenticate(kept.access_token)).ok).toBe(true);
-    expect((await sessions.refresh(kept.refresh_token, { ip: '192.0.2.1', user_agent: null })).token_type).toBe(
-      'Bearer',
-    );
-    await sessions.endOne(user.id, ended.session_id);
+    expect((await sessions.refresh(kept.refresh_token, ORIGIN)).token_type).toBe('Bearer');
+    await sessions.endOne(user.id, ended.session_id, ORIGIN);
     expect(await sessions.authenticate(ended.access_token)).toEqual(REVOKED);
     await own.start();
     await redisReady(connection);

@@ -11,18 +11,21 @@ import type { Signals } from '../actors/gateway.ts';
 import { type Clock, isoTime } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { ConcordError, type ErrorCode } from '../protocol/errors.ts';
+import { recordEvent, recordEvents, type Source } from '../store/outbox.ts';
 import type { Database, Sql } from '../store/postgres.ts';
 import * as store from '../store/sessions.ts';
 import type { SessionCache } from '../store/sessions-cache.ts';
+import { eventOf } from './audit.ts';
 import type { AccessTokens, AuthResult, Caller, UserRole } from './tokens.ts';
 
 /** Bytes of a refresh token: beyond guessing. */
 const REFRESH_TOKEN_BYTES = 32;
 
-/** Where a request came from, as its session remembers it. */
+/** Where a request came from, as its session and the audit remember it. */
 export interface Origin {
   readonly ip: string;
   readonly user_agent: string | null;
+  readonly request_id: string;
 }
 
 /** What signing in or refreshing gives. */
@@ -132,17 +135,33 @@ export class Sessions {
    * Signs out: both credentials that were shown stop working. Errors: UNAUTHENTICATED (the refresh token is not one of
    * the caller's).
    */
-  async end(caller: Caller, refresh_token: string): Promise<void> {
+  async end(caller: Caller, refresh_token: string, source: Source): Promise<void> {
+    const { user_id, session_id } = caller;
     const found = await store.findByRefreshToken(this.parts.sql, hashToken(refresh_token));
-    if (found === null || found.user_id !== caller.user_id)
+    if (found === null || found.user_id !== user_id)
       throw new ConcordError('UNAUTHENTICATED', 'This is not a refresh token of yours.');
-    const ids = [...new Set([caller.session_id, found.session_id])];
-    await this.announceEnd(await store.revokeSessions(this.parts.sql, caller.user_id, ids, this.#now()));
+    const ids = [...new Set([session_id, found.session_id])];
+    const event = eventOf(this.parts, source, {
+      action: 'user.logout',
+      actor_id: user_id,
+      target_id: user_id,
+      details: { session_id },
+    });
+    const { ended } = await this.parts.sql.begin(async (sql) => {
+      const ended = await store.revokeSessions(sql, user_id, ids, this.#now());
+      if (ended.length > 0) await recordEvent(sql, event);
+      return { ended };
+    });
+    await this.announceEnd(ended);
   }
 
   /** Ends one of the caller's sessions. Errors: NOT_FOUND. */
-  async endOne(user_id: string, session_id: string): Promise<void> {
-    const ended = await store.revokeSessions(this.parts.sql, user_id, [session_id], this.#now());
+  async endOne(user_id: string, session_id: string, source: Source): Promise<void> {
+    const { ended } = await this.parts.sql.begin(async (sql) => {
+      const ended = await store.revokeSessions(sql, user_id, [session_id], this.#now());
+      await this.#recordRevoked(sql, user_id, ended, source, 'asked');
+      return { ended };
+    });
     if (ended.length === 0) throw new ConcordError('NOT_FOUND', 'You have no such session.');
     await this.announceEnd(ended);
   }
@@ -185,6 +204,7 @@ export class Sessions {
     if (state.revoked) return refused('TOKEN_REVOKED', 'The session of this token has ended; sign in again.');
     if (state.used) {
       const ended = await store.revokeSessions(sql, state.user_id, [state.session_id], this.#now());
+      await this.#recordRevoked(sql, state.user_id, ended, origin, 'refresh_token_reused');
       return { outcome: 'reused', ended };
     }
     if (state.expires_at.getTime() <= this.parts.clock.now())
@@ -198,6 +218,20 @@ export class Sessions {
       expires_at: this.#expiry(),
     });
     return { outcome: 'rotated', user: { id: state.user_id, role: state.role }, id: state.session_id };
+  }
+
+  #recordRevoked(
+    sql: Sql,
+    user_id: string,
+    ended: readonly string[],
+    source: Source,
+    reason: 'asked' | 'refresh_token_reused',
+  ): Promise<void> {
+    const asked = { action: 'session.revoked', actor_id: user_id, details: { reason } } as const;
+    return recordEvents(
+      sql,
+      ended.map((session_id) => eventOf(this.parts, source, { ...asked, target_id: session_id })),
+    );
   }
 
   async #pair(user: { readonly id: string; readonly role: UserRole }, session_id: string, refresh_token: string) {

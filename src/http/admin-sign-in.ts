@@ -59,7 +59,7 @@ export function adminSignInRoutes(parts: GuardParts): Elysia {
   serve('POST', `${ADMIN_PATH}/sign-out`, async (request) => {
     requireSameOrigin(request);
     const token = cookieToken(request);
-    if (token !== null) await parts.dashboard.signOut(token);
+    if (token !== null) await parts.dashboard.signOut(token, exchangeOf(request));
     return seeOther(ADMIN_PATH, cookieHeader(request, null, 0, parts.trust_proxy));
   });
   return app;

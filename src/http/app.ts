@@ -10,6 +10,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
+import type { AuditParts } from '../domain/audit.ts';
 import type { ContentParts } from '../domain/content.ts';
 import type { DashboardSessions } from '../domain/dashboard-sessions.ts';
 import type { DocumentParts } from '../domain/documents.ts';
@@ -18,6 +19,7 @@ import { ConcordError, errorBody } from '../protocol/errors.ts';
 import { adminQueueRoutes } from './admin-queues.ts';
 import { adminSignInRoutes } from './admin-sign-in.ts';
 import { allowHeader, corsHeaders, optionsResponse } from './app-cors.ts';
+import { documentAuditRoutes, userAuditRoutes } from './audit.ts';
 import { type AuthParts, authRoutes } from './auth.ts';
 import { contentRoutes } from './content.ts';
 import { docsRoutes, openApi } from './docs.ts';
@@ -44,8 +46,8 @@ export interface HttpParts extends EndpointServices, HealthParts {
   readonly cors_origins: readonly string[];
   /** Shown on the API page. */
   readonly version: string;
-  /** Service `users`: accounts and sessions. */
-  readonly users: AuthParts | null;
+  /** Service `users`: accounts, sessions and the audit of people. */
+  readonly users: (AuthParts & AuditParts) | null;
   /** Service `documents`: documents, their content and their people. */
   readonly documents: (DocumentParts & ContentParts) | null;
   /** Service `collaboration`: what needs the documents' actors. */
@@ -89,12 +91,17 @@ function assemble(parts: HttpParts): Elysia {
     code === 'NOT_FOUND' ? new Response(null, { status: 404 }) : refusal(request, error, parts.reporter),
   );
   app.use(healthRoutes(parts, parts));
-  if (parts.users !== null) app.use(authRoutes(parts.users, parts)).use(userRoutes(parts.users, parts));
+  if (parts.users !== null)
+    app
+      .use(authRoutes(parts.users, parts))
+      .use(userRoutes(parts.users, parts))
+      .use(userAuditRoutes(parts.users, parts));
   if (parts.documents !== null)
     app
       .use(documentRoutes(parts.documents, parts))
       .use(contentRoutes(parts.documents, parts))
       .use(permissionRoutes(parts.documents, parts))
+      .use(documentAuditRoutes(parts.documents, parts))
       .use(webRoutes(parts));
   if (parts.collaboration !== null)
     app.use(editRoutes(parts.collaboration, parts)).use(presenceRoutes(parts.collaboration, parts));

@@ -132,7 +132,7 @@ describe('signing in', () => {
     const { user } = await world.register(name);
     const [row] = await world.sql<{ password_hash: string }[]>`SELECT password_hash FROM users WHERE id = ${user.id}`;
     const checked = { id: user.id, role: 'user', password_hash: row?.password_hash ?? '' } as const;
-    const origin = { ip: '192.0.2.1', user_agent: null };
+    const origin = { ip: '192.0.2.1', user_agent: null, request_id: 'a-request' };
     expect(await world.sessions.open(world.sql, checked, origin)).not.toBeNull();
     await world.sql`UPDATE users SET password_hash = 'another' WHERE id = ${user.id}`;
     expect(await world.sessions.open(world.sql, checked, origin)).toBeNull();

@@ -127,8 +127,8 @@ function tokenRoutes(app: Elysia, { sessions }: AuthParts, services: EndpointSer
     data: NOTHING,
     example: {},
     errors: [],
-    async handle({ body, caller }) {
-      await sessions.end(caller, body.refresh_token);
+    async handle({ body, caller, context }) {
+      await sessions.end(caller, body.refresh_token, context);
       return {};
     },
   });
@@ -170,8 +170,8 @@ function sessionRoutes(app: Elysia, { sessions }: AuthParts, services: EndpointS
     data: NOTHING,
     example: {},
     errors: ['NOT_FOUND'],
-    async handle({ params, caller }) {
-      await sessions.endOne(caller.user_id, params.session_id);
+    async handle({ params, caller, context }) {
+      await sessions.endOne(caller.user_id, params.session_id, context);
       return {};
     },
   });

@@ -18,7 +18,7 @@ const app = createHttpApp({
   trust_proxy: false,
   cors_origins: [],
   version: '1.2.3',
-  users: { accounts: unreached, sessions: unreached },
+  users: unreached,
   documents: unreached,
   collaboration: unreached,
   worker: null,

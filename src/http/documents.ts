@@ -82,7 +82,7 @@ function addCreate(app: Elysia, parts: DocumentParts, services: EndpointServices
     data: DOCUMENT,
     example: EXAMPLE,
     errors: ['RATE_LIMITED'],
-    handle: ({ body, caller }) => createDocument(parts, caller.user_id, body),
+    handle: ({ body, caller, context }) => createDocument(parts, caller.user_id, body, context),
   });
 }
 
@@ -159,7 +159,8 @@ function addRename(app: Elysia, parts: DocumentParts, services: EndpointServices
     data: DOCUMENT,
     example: { ...EXAMPLE, title: 'Minutes of Tuesday' },
     errors: ['NOT_FOUND', 'FORBIDDEN'],
-    handle: ({ params, body, caller }) => renameDocument(parts, caller.user_id, params.id, body.title),
+    handle: ({ params, body, caller, context }) =>
+      renameDocument(parts, caller.user_id, params.id, body.title, context),
   });
 }
 
@@ -177,7 +178,7 @@ function addDelete(app: Elysia, parts: DocumentParts, services: EndpointServices
     data: DOCUMENT,
     example: { ...EXAMPLE, deleted: true },
     errors: ['NOT_FOUND', 'FORBIDDEN'],
-    handle: ({ params, caller }) => deleteDocument(parts, caller.user_id, params.id),
+    handle: ({ params, caller, context }) => deleteDocument(parts, caller.user_id, params.id, context),
   });
 }
 
@@ -194,6 +195,6 @@ function addUndelete(app: Elysia, parts: DocumentParts, services: EndpointServic
     data: DOCUMENT,
     example: EXAMPLE,
     errors: ['NOT_FOUND', 'FORBIDDEN'],
-    handle: ({ params, caller }) => undeleteDocument(parts, caller.user_id, params.id),
+    handle: ({ params, caller, context }) => undeleteDocument(parts, caller.user_id, params.id, context),
   });
 }

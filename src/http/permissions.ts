@@ -105,8 +105,8 @@ function addGrant(app: Elysia, parts: PermissionParts, services: EndpointService
     data: PERMISSION,
     example: EXAMPLE,
     errors: ['NOT_FOUND', 'FORBIDDEN', 'CONFLICT'],
-    handle: async ({ params, body, caller }) => {
-      const { created, permission } = await grantPermission(parts, caller.user_id, params.id, body);
+    handle: async ({ params, body, caller, context }) => {
+      const { created, permission } = await grantPermission(parts, caller.user_id, params.id, body, context);
       return reply(created ? 201 : 200, permission);
     },
   });
@@ -127,7 +127,8 @@ function addChange(app: Elysia, parts: PermissionParts, services: EndpointServic
     data: PERMISSION,
     example: { ...EXAMPLE, role: 'viewer' },
     errors: ['NOT_FOUND', 'FORBIDDEN', 'CONFLICT'],
-    handle: ({ params, body, caller }) => changePermission(parts, caller.user_id, params.id, params.user_id, body.role),
+    handle: ({ params, body, caller, context }) =>
+      changePermission(parts, caller.user_id, params.id, params.user_id, body.role, context),
   });
 }
 
@@ -145,8 +146,8 @@ function addRevoke(app: Elysia, parts: PermissionParts, services: EndpointServic
     data: strictObject({}),
     example: {},
     errors: ['NOT_FOUND', 'FORBIDDEN', 'CONFLICT'],
-    handle: async ({ params, caller }) => {
-      await revokePermission(parts, caller.user_id, params.id, params.user_id);
+    handle: async ({ params, caller, context }) => {
+      await revokePermission(parts, caller.user_id, params.id, params.user_id, context);
       return {};
     },
   });

@@ -113,8 +113,8 @@ function passwordRoutes(app: Elysia, { accounts }: UserParts, services: Endpoint
     data: NOTHING,
     example: {},
     errors: ['INVALID_CREDENTIALS', 'WEAK_PASSWORD'],
-    async handle({ body, caller }) {
-      await accounts.changePassword(caller, body);
+    async handle({ body, caller, context }) {
+      await accounts.changePassword(caller, body, context);
       return {};
     },
   });
@@ -132,8 +132,8 @@ function passwordRoutes(app: Elysia, { accounts }: UserParts, services: Endpoint
     data: NOTHING,
     example: {},
     errors: ['INVALID_CREDENTIALS'],
-    async handle({ body, caller }) {
-      await accounts.erase(caller, body.password);
+    async handle({ body, caller, context }) {
+      await accounts.erase(caller, body.password, context);
       return {};
     },
   });

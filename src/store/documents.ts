@@ -125,6 +125,12 @@ export async function lockDocument(sql: Sql, doc_id: string): Promise<void> {
   await sql`SELECT FROM documents WHERE id = ${doc_id} FOR NO KEY UPDATE`;
 }
 
+/** The title; null when there is no such document. */
+export async function findTitle(sql: Sql, doc_id: string): Promise<string | null> {
+  const [row] = await sql<{ title: string }[]>`SELECT title FROM documents WHERE id = ${doc_id}`;
+  return row?.title ?? null;
+}
+
 /** Changes the title, there and in the search. */
 export async function setTitle(sql: Sql, doc_id: string, title: string, at: Date): Promise<void> {
   await sql`

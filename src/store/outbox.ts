@@ -82,9 +82,3 @@ export async function moveToAudit(sql: Sql, event_id: string): Promise<boolean> 
     ON CONFLICT DO NOTHING`;
   return result.count === 1;
 }
-
-/** The moment of an event that waits, or null. */
-export async function momentOf(sql: Sql, event_id: string): Promise<Date | null> {
-  const [row] = await sql<{ at: Date }[]>`SELECT at FROM outbox WHERE id = ${event_id}`;
-  return row?.at ?? null;
-}

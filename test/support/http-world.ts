@@ -103,7 +103,7 @@ export async function createHttpWorld(options: WorldOptions): Promise<World> {
     trust_proxy: false,
     cors_origins: [],
     version: '0.0.0-test',
-    users: { accounts, sessions },
+    users: { accounts, sessions, sql },
     documents: null,
     collaboration: null,
     worker: null,
