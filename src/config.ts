@@ -58,8 +58,14 @@ export function readDatabaseUrl(env: Environment = process.env): string {
   return url(env, 'DATABASE_URL', ['postgres:', 'postgresql:']);
 }
 
+/** The same for Redis; null when it is not set, since such a tool can do without. Throws {@link ConfigError} when wrong. */
+export function readRedisUrl(env: Environment = process.env): string | null {
+  return text(env, 'REDIS_URL') === null ? null : url(env, 'REDIS_URL', REDIS_PROTOCOLS);
+}
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
+const REDIS_PROTOCOLS = ['redis:', 'rediss:'];
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
 /** Reads the settings. Throws {@link ConfigError} on the first that is missing or wrong. */
@@ -68,7 +74,7 @@ export function readConfig(env: Environment = process.env): Config {
     host: text(env, 'HOST') ?? '127.0.0.1',
     port: integer(env, 'PORT', 3000, 0, 65_535),
     database_url: readDatabaseUrl(env),
-    redis_url: url(env, 'REDIS_URL', ['redis:', 'rediss:']),
+    redis_url: url(env, 'REDIS_URL', REDIS_PROTOCOLS),
     services: services(env),
     node_id: nodeId(env),
     jwt_secret: secret(env),

@@ -99,11 +99,44 @@ export async function updatePassword(
   return result.count === 1 ? 'changed' : 'lost';
 }
 
-/** Makes the account with this e-mail an admin; null when there is none. */
-export async function promoteUser(sql: Sql, email_key: string, at: Date): Promise<UserRow | null> {
+/** Gives the account with this e-mail a role; null when there is none. */
+export async function setUserRole(
+  sql: Sql,
+  email_key: string,
+  role: UserRow['role'],
+  at: Date,
+): Promise<UserRow | null> {
   const [row] = await sql<UserRow[]>`
-    UPDATE users SET role = 'admin', updated_at = ${at}
+    UPDATE users SET role = ${role}, updated_at = ${at}
     WHERE email_key = ${email_key} AND NOT deleted
     RETURNING id, email, display_name, role, created_at, updated_at`;
   return row ?? null;
+}
+
+/** Replaces the password of the account with this e-mail, whatever it was; null when there is none. */
+export async function resetUserPassword(
+  sql: Sql,
+  email_key: string,
+  password_hash: string,
+  at: Date,
+): Promise<UserRow | null> {
+  const [row] = await sql<UserRow[]>`
+    UPDATE users SET password_hash = ${password_hash}, updated_at = ${at}
+    WHERE email_key = ${email_key} AND NOT deleted
+    RETURNING id, email, display_name, role, created_at, updated_at`;
+  return row ?? null;
+}
+
+/** At most `count` accounts, admins alone if asked, in the order in which they were made, after the account `after`. */
+export function listUsers(
+  sql: Sql,
+  asked: { readonly admins_only: boolean; readonly after: string | null; readonly count: number },
+): Promise<readonly UserRow[]> {
+  return sql<UserRow[]>`
+    SELECT id, email, display_name, role, created_at, updated_at FROM users
+    WHERE NOT deleted
+      AND (${asked.after}::uuid IS NULL OR id > ${asked.after}::uuid)
+      AND (NOT ${asked.admins_only}::boolean OR role = 'admin')
+    ORDER BY id
+    LIMIT ${asked.count}`;
 }
