@@ -16,10 +16,8 @@ import {
 } from '../workers/queues.ts';
 import { lookAtWork, startScheduler } from '../workers/schedule.ts';
 import { snapshotDocument } from '../workers/snapshots.ts';
+import { keepVersions } from '../workers/versions.ts';
 import type { NodeParts } from './node.ts';
-
-/** How often somebody looks at what is due. */
-const LOOK_EVERY_MS = 30_000;
 
 /** The queues, and what works them. */
 export interface WorkerService {
@@ -49,7 +47,7 @@ export function createWorkerService(node: NodeParts): WorkerService {
         node.metrics,
       );
       const { stop } = startWorkers(redis, handlers(node, queues), node);
-      working = { redis, stop, timers: [startScheduler(clock, queues, LOOK_EVERY_MS)] };
+      working = { redis, stop, timers: [startScheduler(clock, queues, config.work_interval_s * 1_000)] };
     },
     async close() {
       for (const timer of working?.timers ?? []) timer.cancel();
@@ -62,9 +60,11 @@ export function createWorkerService(node: NodeParts): WorkerService {
 }
 
 /** Who works which queue: an entry a queue. */
-function handlers({ sql }: NodeParts, queues: Queues): readonly QueueHandler[] {
+function handlers({ sql, clock, random, config }: NodeParts, queues: Queues): readonly QueueHandler[] {
+  const pace = { pause_ms: config.version_pause_s * 1_000, edits: config.version_edits };
   return [
-    handler('schedule', 1, () => lookAtWork(sql, queues)),
+    handler('schedule', 1, () => lookAtWork({ sql, clock, queues, pace })),
     handler('snapshots', 2, ({ doc_id }) => snapshotDocument(sql, doc_id)),
+    handler('versions', 2, ({ doc_id }) => keepVersions({ sql, clock, random }, pace, doc_id)),
   ];
 }

@@ -30,13 +30,3 @@ export async function writeSnapshot(sql: Sql, doc_id: string, snapshot: Snapshot
     RETURNING rev`;
   return rows.length > 0;
 }
-
-/** Documents whose journal is at least `revs_min` ahead of their snapshot, most behind first: what a lost job forgot. */
-export async function snapshotsDue(sql: Sql, revs_min: number, limit: number): Promise<string[]> {
-  const rows = await sql<{ doc_id: string }[]>`
-    SELECT h.doc_id
-    FROM document_heads h JOIN documents d ON d.id = h.doc_id LEFT JOIN document_snapshots s USING (doc_id)
-    WHERE NOT d.deleted AND h.head_rev - coalesce(s.rev, 0) >= greatest(${revs_min}::bigint, h.head_rev / 32)
-    ORDER BY h.head_rev - coalesce(s.rev, 0) DESC LIMIT ${limit}`;
-  return rows.map((row) => row.doc_id);
-}

@@ -1,26 +1,68 @@
 /**
  * The look at what is due. Jobs are hints that die with Redis; what they were to do is in PostgreSQL, so some worker looks
- * there again and again and asks for it.
+ * there again and again and asks for it. It looks at marked documents only (store/work.ts), however many there are beside
+ * them, and takes the mark away where nothing is left to do.
  */
 import type { Clock, Timer } from '../base/clock.ts';
+import type { VersionPace } from '../domain/auto-versions.ts';
 import type { Database } from '../store/postgres.ts';
-import { snapshotsDue } from '../store/snapshots.ts';
+import { markedWork, unmark, type WorkState } from '../store/work.ts';
 import type { Queues } from './queues.ts';
 
-/** A document this far ahead of its snapshot is due even if nobody asked. */
-const DUE_REVS = 500;
-/** Documents that one look hands out. */
-const DUE_MAX = 1_000;
+/** An open document this far ahead of its snapshot is due, and one that has long been ahead by a 32nd of its history. */
+const SNAPSHOT_REVS = 500;
+const SNAPSHOT_PART = 1 / 32;
+/** After this long without an edit nobody is in the middle of anything, whoever holds the document (or died with it). */
+const QUIET_MS = 600_000;
+/** Marked documents that are fetched at a time. */
+const PAGE = 1_000;
+
+/** What the look works with. */
+export interface LookParts {
+  readonly sql: Database;
+  readonly clock: Clock;
+  readonly queues: Pick<Queues, 'snapshots' | 'versions'>;
+  readonly pace: VersionPace;
+}
 
 /** Asks for everything that is due. */
-export async function lookAtWork(sql: Database, queues: Queues): Promise<void> {
-  for (const doc_id of await snapshotsDue(sql, DUE_REVS, DUE_MAX)) queues.snapshots.ask({ doc_id });
+export async function lookAtWork({ sql, clock, queues, pace }: LookParts): Promise<void> {
+  for (let after_id: string | null = null; ; ) {
+    const page: WorkState[] = await markedWork(sql, after_id, PAGE);
+    for (const state of page)
+      for (const queue of dueOf(state, pace, clock.now())) queues[queue].ask({ doc_id: state.doc_id });
+    const done = page.filter(isDone);
+    if (done.length > 0) await unmark(sql, done);
+    const last = page.at(-1);
+    if (last === undefined || page.length < PAGE) return;
+    after_id = last.doc_id;
+  }
+}
+
+/** The queues that have something to do on this document. */
+export function dueOf(state: WorkState, pace: VersionPace, now: number): ('snapshots' | 'versions')[] {
+  const { head_rev, free } = state;
+  const still_ms = state.edited_at === null ? Number.POSITIVE_INFINITY : now - state.edited_at.getTime();
+  const snapshot_behind = head_rev - state.snapshot_rev;
+  const far_behind = snapshot_behind >= Math.max(SNAPSHOT_REVS, head_rev * SNAPSHOT_PART);
+  const version_behind = head_rev - state.version_rev;
+  return [
+    ...(snapshot_behind > 0 && (far_behind || free || still_ms >= QUIET_MS) ? (['snapshots'] as const) : []),
+    ...(version_behind > 0 && (version_behind >= pace.edits || still_ms >= pace.pause_ms)
+      ? (['versions'] as const)
+      : []),
+  ];
+}
+
+/** Whether nothing is left to do on this document until somebody claims it again. */
+function isDone({ free, head_rev, snapshot_rev, version_rev, audited_rev }: WorkState): boolean {
+  return free && snapshot_rev >= head_rev && version_rev >= head_rev && audited_rev >= head_rev;
 }
 
 /**
  * Has some worker look every `every_ms`, however many processes ask. It is asked for again and again rather than scheduled
  * once: a schedule would be gone with a flushed Redis.
  */
-export function startScheduler(clock: Clock, queues: Queues, every_ms: number): Timer {
+export function startScheduler(clock: Clock, queues: Pick<Queues, 'schedule'>, every_ms: number): Timer {
   return clock.every(every_ms, () => queues.schedule.ask({}, { once_in_ms: every_ms / 2 }));
 }

@@ -53,7 +53,7 @@ class Written {
     edit(this.text);
     const [user_id, client_id] = [random.id(), random.id()];
     const rows = this.#updates.splice(0).map((update, i) => ({
-      ...{ rev: this.#rev + 1 + i, user_id, client_id, seq: null, at: 0, update, delta: null },
+      ...{ rev: this.#rev + 1 + i, user_id, client_id, seq: null, at: new ManualClock().now(), update, delta: null },
     }));
     await appendUpdates(db.sql, [{ doc_id: this.doc_id, epoch: 1, head_rev: this.#rev, rows }]);
     this.#rev += rows.length;
@@ -221,7 +221,7 @@ describe('the queue', () => {
   const start = (): void => {
     const scheduler = startScheduler(clock, queues, 30_000);
     const handlers = [
-      handler('schedule', 1, () => lookAtWork(db.sql, queues)),
+      handler('schedule', 1, () => lookAtWork({ sql: db.sql, clock, queues, pace: { pause_ms: 1e9, edits: 1e9 } })),
       handler('snapshots', 2, ({ doc_id }) => snapshotDocument(db.sql, doc_id)),
     ];
     const workers = startWorkers(working, handlers, { log: logged.log, metrics });

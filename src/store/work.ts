@@ -1,0 +1,50 @@
+/**
+ * Where background work may be due: `document_work` marks every document that was claimed, or made with content, since its
+ * work was last wholly done. Who writes must claim first, so no edit escapes the marks; and a mark is written anew by every
+ * claim, so one that was seen before a claim cannot be taken away after it.
+ */
+import type { Sql } from './postgres.ts';
+
+/** How far a marked document and the work on it are. */
+export interface WorkState {
+  readonly doc_id: string;
+  /** When it was last marked, to the microsecond. */
+  readonly touched_at: string;
+  readonly head_rev: number;
+  /** Whether no node holds it. */
+  readonly free: boolean;
+  /** When it was last edited; null when it never was. */
+  readonly edited_at: Date | null;
+  readonly snapshot_rev: number;
+  /** The revision of its last version. */
+  readonly version_rev: number;
+  readonly compacted_rev: number;
+  readonly audited_rev: number;
+}
+
+/** The next `count` marked documents after `after_id` (null: from the first), deleted ones left out. */
+export function markedWork(sql: Sql, after_id: string | null, count: number): Promise<WorkState[]> {
+  return sql<WorkState[]>`
+    SELECT w.doc_id, w.touched_at::text AS touched_at, h.head_rev, h.owner_node IS NULL AS free,
+           edit.created_at AS edited_at, coalesce(s.rev, 0)::bigint AS snapshot_rev,
+           coalesce((SELECT max(v.rev) FROM document_versions v WHERE v.document_id = w.doc_id), 0)::bigint AS version_rev,
+           coalesce(p.compacted_rev, 0)::bigint AS compacted_rev, coalesce(p.audited_rev, 0)::bigint AS audited_rev
+    FROM document_work w
+    JOIN documents d ON d.id = w.doc_id AND NOT d.deleted
+    JOIN document_heads h ON h.doc_id = w.doc_id
+    LEFT JOIN document_updates edit ON edit.doc_id = h.doc_id AND edit.rev = h.head_rev
+    LEFT JOIN document_snapshots s ON s.doc_id = w.doc_id
+    LEFT JOIN document_history p ON p.doc_id = w.doc_id
+    WHERE ${after_id === null ? sql`true` : sql`w.doc_id > ${after_id}`}
+    ORDER BY w.doc_id LIMIT ${count}`;
+}
+
+/** Takes the marks away of documents that are as they were seen: still free, not claimed in between. */
+export async function unmark(sql: Sql, seen: readonly Pick<WorkState, 'doc_id' | 'touched_at'>[]): Promise<void> {
+  await sql`
+    DELETE FROM document_work w
+    USING unnest(${seen.map((s) => s.doc_id)}::uuid[], ${seen.map((s) => s.touched_at)}::text[]) AS s(doc_id, touched_at),
+          document_heads h
+    WHERE w.doc_id = s.doc_id AND w.touched_at = s.touched_at::timestamptz
+      AND h.doc_id = w.doc_id AND h.owner_node IS NULL`;
+}

@@ -1,0 +1,167 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
+import { seedDocument } from '../../test/support/core.ts';
+import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
+import { ManualClock } from '../base/clock.ts';
+import { seededRandom } from '../base/random.ts';
+import { claimHead, releaseHead } from '../store/heads.ts';
+import { writeSnapshot } from '../store/snapshots.ts';
+import { appendUpdates } from '../store/updates.ts';
+import { insertVersion } from '../store/versions.ts';
+import { markedWork, unmark, type WorkState } from '../store/work.ts';
+import { makeSnapshot } from './make-snapshot.ts';
+import { dueOf, lookAtWork } from './schedule.ts';
+
+const random = seededRandom(4_200);
+const PACE = { pause_ms: 300_000, edits: 500 };
+const NOW = Date.UTC(2026, 2, 1);
+const NODE = { node_id: 'n', boot_id: 'b' };
+
+const state = (more: Partial<WorkState>): WorkState => ({
+  ...{ doc_id: random.id(), touched_at: '', head_rev: 0, free: false, edited_at: new Date(NOW) },
+  ...{ snapshot_rev: 0, version_rev: 0, compacted_rev: 0, audited_rev: 0 },
+  ...more,
+});
+
+describe('due is', () => {
+  const kept = { version_rev: 1e6, audited_rev: 1e6 };
+  const snapped = { snapshot_rev: 1e6, audited_rev: 1e6 };
+  test.each([
+    ['nothing of a document that was never edited', { edited_at: null, free: true }, []],
+    ['no snapshot of an open one that is 499 ahead', { ...kept, head_rev: 1_099, snapshot_rev: 600 }, []],
+    ['a snapshot of an open one that is 500 ahead', { ...kept, head_rev: 1_100, snapshot_rev: 600 }, ['snapshots']],
+    [
+      'no snapshot of a long one that is ahead by less than a 32nd',
+      { ...kept, head_rev: 32_000, snapshot_rev: 31_001 },
+      [],
+    ],
+    ['one that is ahead by a 32nd', { ...kept, head_rev: 32_000, snapshot_rev: 31_000 }, ['snapshots']],
+    [
+      'a snapshot of a free one that is ahead at all',
+      { ...kept, head_rev: 2, snapshot_rev: 1, free: true },
+      ['snapshots'],
+    ],
+    [
+      'and of one that was left ten minutes ago, whoever holds it',
+      { ...kept, head_rev: 2, snapshot_rev: 1, edited_at: new Date(NOW - 600_000) },
+      ['snapshots'],
+    ],
+    ['no version in the middle of editing', { ...snapped, head_rev: 499, edited_at: new Date(NOW - 299_999) }, []],
+    ['a version after a pause', { ...snapped, head_rev: 1, edited_at: new Date(NOW - 300_000) }, ['versions']],
+    ['a version after many edits', { ...snapped, head_rev: 501, version_rev: 1 }, ['versions']],
+  ] as const)('%s', (_, more, expected) => {
+    expect<readonly string[]>(dueOf(state(more), PACE, NOW)).toEqual(expected);
+  });
+});
+
+describe('the look', () => {
+  let db: TestDatabase;
+  beforeAll(async () => {
+    db = await createTestDatabase();
+  });
+  afterAll(() => db.drop());
+  beforeEach(async () => {
+    await db.sql`DELETE FROM document_work`;
+  });
+
+  /** A document with one edit, held by nobody. */
+  async function edited(): Promise<string> {
+    const { doc_id } = await seedDocument(db.sql);
+    const claim_id = random.id();
+    await claimHead(db.sql, doc_id, 0, NODE, claim_id);
+    const row = { rev: 1, user_id: random.id(), client_id: random.id(), seq: null, at: NOW };
+    const rows = [{ ...row, update: Uint8Array.of(0, 0), delta: '[]' }];
+    await appendUpdates(db.sql, [{ doc_id, epoch: 1, head_rev: 0, rows }]);
+    await releaseHead(db.sql, doc_id, claim_id);
+    return doc_id;
+  }
+
+  /** Does all the work there is on it. */
+  async function workDone(doc_id: string): Promise<void> {
+    await writeSnapshot(db.sql, doc_id, { rev: 1, ...makeSnapshot({ state: null, updates: [] }) });
+    const made = {
+      kind: 'auto',
+      name: null,
+      created_by: random.id(),
+      contributors: [],
+      created_at: new Date(NOW),
+    } as const;
+    await insertVersion(db.sql, { id: random.id(), document_id: doc_id, rev: 1, ...made });
+    await db.sql`
+      INSERT INTO document_history (doc_id, audited_rev) VALUES (${doc_id}, 1)
+      ON CONFLICT (doc_id) DO UPDATE SET audited_rev = 1`;
+  }
+
+  /** Looks, and tells what was asked for. */
+  async function look(): Promise<string[]> {
+    const asked: string[] = [];
+    const queue = (name: string) => ({ ask: ({ doc_id }: { doc_id: string }) => void asked.push(`${name} ${doc_id}`) });
+    const queues = { snapshots: queue('snapshots'), versions: queue('versions') } as never;
+    await lookAtWork({ sql: db.sql, clock: new ManualClock(NOW + 300_000), queues, pace: PACE });
+    return asked.toSorted();
+  }
+
+  const marked = async (): Promise<string[]> => (await markedWork(db.sql, null, 5_000)).map(({ doc_id }) => doc_id);
+
+  test('asks for what is due of every marked document, and for it again until it is done', async () => {
+    const doc_id = await edited();
+    const due = [`snapshots ${doc_id}`, `versions ${doc_id}`];
+    expect(await look()).toEqual(due);
+    expect(await look()).toEqual(due);
+    await workDone(doc_id);
+    expect(await look()).toEqual([]);
+  });
+
+  test('takes the mark away of a document whose work is done, and of no other', async () => {
+    const [done, undone, held] = [await edited(), await edited(), await edited()];
+    await workDone(done);
+    await workDone(held);
+    await claimHead(db.sql, held, 1, NODE, random.id());
+    await look();
+    expect(await marked()).toEqual([undone, held].toSorted());
+    await claimHead(db.sql, done, 1, NODE, random.id());
+    expect(await marked()).toContain(done);
+  });
+
+  test('does not take a mark away that was made again since it was seen', async () => {
+    const doc_id = await edited();
+    const seen = await markedWork(db.sql, null, 10);
+    const claim_id = random.id();
+    await claimHead(db.sql, doc_id, 1, NODE, claim_id);
+    await releaseHead(db.sql, doc_id, claim_id);
+    await unmark(db.sql, seen);
+    expect(await marked()).toEqual([doc_id]);
+    await unmark(db.sql, await markedWork(db.sql, null, 10));
+    expect(await marked()).toEqual([]);
+  });
+
+  test('waits for a claim that is under way, and then leaves its mark alone', async () => {
+    const doc_id = await edited();
+    const seen = await markedWork(db.sql, null, 10);
+    let unmarking: Promise<void> | null = null;
+    await db.sql.begin(async (sql) => {
+      await claimHead(sql, doc_id, 1, NODE, random.id());
+      unmarking = unmark(db.sql, seen);
+    });
+    await unmarking;
+    expect(await marked()).toEqual([doc_id]);
+  });
+
+  test('leaves deleted documents alone until they are brought back', async () => {
+    const doc_id = await edited();
+    await db.sql`UPDATE documents SET deleted = true, deleted_at = now() WHERE id = ${doc_id}`;
+    expect(await look()).toEqual([]);
+    await db.sql`UPDATE documents SET deleted = false, deleted_at = NULL WHERE id = ${doc_id}`;
+    expect(await look()).toHaveLength(2);
+  });
+
+  test('reaches every marked document, however many there are', async () => {
+    const [user] = await db.sql<{ owner_id: string }[]>`SELECT owner_id FROM documents LIMIT 1`;
+    await db.sql`
+      WITH made AS (
+        INSERT INTO documents (id, title, owner_id) SELECT gen_random_uuid(), 'x', ${user?.owner_id ?? ''}
+        FROM generate_series(1, 2345) RETURNING id
+      ), heads AS (INSERT INTO document_heads (doc_id, head_rev) SELECT id, 1 FROM made)
+      INSERT INTO document_work (doc_id, touched_at) SELECT id, now() FROM made`;
+    expect(await look()).toHaveLength(2 * 2_345);
+  });
+});
