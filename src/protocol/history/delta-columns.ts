@@ -61,7 +61,7 @@ export function sealDeltas(kind: ColumnKind, deltas: Iterable<DeltaOps>): Uint8A
         encoding.writeVarUint(columns.values, known);
       }
     }
-    cursor = index;
+    cursor = exact(index);
   }
   const text = texts.join('');
   const well_formed = text.isWellFormed();

@@ -5,6 +5,7 @@
  */
 import type { DeltaOps } from '../content/delta.ts';
 import * as attribution from './attribution-columns.ts';
+import { DamagedColumns } from './columns.ts';
 import { sealDeltas, unsealDeltas } from './delta-columns.ts';
 import type { AttributionRun, EntryMeta } from './entry.ts';
 import { sealMeta, unsealMeta } from './meta-columns.ts';
@@ -44,7 +45,11 @@ export function packOps(ops: DeltaOps): Uint8Array {
 }
 
 export function unpackOps(packed: Uint8Array): DeltaOps {
-  return unsealDeltas('ops', packed)[0] ?? [];
+  const deltas = unsealDeltas('ops', packed);
+  const [ops] = deltas;
+  if (ops === undefined || deltas.length > 1)
+    throw new DamagedColumns(`${deltas.length} deltas stand where one should`);
+  return ops;
 }
 
 /** Which revision wrote each stretch of a text. */
