@@ -91,9 +91,11 @@ export function createMetrics() {
 }
 
 function jobMetrics(registers: Registry[]) {
-  // Counted by Redis and PostgreSQL, so they are asked when somebody wants to know; until then nobody has to be.
-  let measure = async (): Promise<void> => {};
-  const collect = (): Promise<void> => measure();
+  // What stands in Redis and PostgreSQL: they are asked when somebody reads the metrics, and not before.
+  const measurements: (() => Promise<void>)[] = [];
+  const collect = async (): Promise<void> => {
+    await Promise.all(measurements.map((measure) => measure()));
+  };
   return {
     jobs: new Counter({
       name: 'concord_jobs_total',
@@ -122,9 +124,21 @@ function jobMetrics(registers: Registry[]) {
       registers,
       collect,
     }),
-    /** Has the gauges of queues set by `measurement` whenever metrics are read. It is called once for each and must not reject. */
-    measureQueues(measurement: () => Promise<void>): void {
-      measure = measurement;
+    outbox_rows: new Gauge({
+      name: 'concord_outbox_rows',
+      help: 'Events on their way to the audit log; absent while PostgreSQL does not answer',
+      registers,
+      collect,
+    }),
+    outbox_oldest: new Gauge({
+      name: 'concord_outbox_oldest_seconds',
+      help: 'Age of the oldest event on its way to the audit log; 0 when there is none, absent while PostgreSQL does not answer',
+      registers,
+      collect,
+    }),
+    /** Has `measure` set gauges whenever the metrics are read. It is called more than once a reading and must not reject. */
+    whenRead(measure: () => Promise<void>): void {
+      measurements.push(measure);
     },
   };
 }

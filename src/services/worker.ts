@@ -4,7 +4,7 @@
  */
 import type { Timer } from '../base/clock.ts';
 import { connectRedis } from '../store/redis.ts';
-import { measureQueues } from '../workers/queue-metrics.ts';
+import { measureWhenRead } from '../workers/queue-metrics.ts';
 import {
   closeQueues,
   createQueues,
@@ -41,11 +41,7 @@ export function createWorkerService(node: NodeParts): WorkerService {
     queues,
     start() {
       const redis = connect('worker');
-      measureQueues(
-        QUEUE_NAMES.map((name) => queues[name].bull),
-        clock,
-        node.metrics,
-      );
+      measureWhenRead({ queues: QUEUE_NAMES.map((name) => queues[name].bull), sql: node.sql }, clock, node.metrics);
       const { stop } = startWorkers(redis, handlers(node, queues), node);
       working = { redis, stop, timers: [startScheduler(clock, queues, config.work_interval_s * 1_000)] };
     },
