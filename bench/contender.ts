@@ -73,8 +73,6 @@ export interface YjsContender {
   /** Such as `concord`, `hocuspocus on bun`. */
   readonly name: string;
   readonly wire: 'yjs';
-  /** It keeps no documents, so that nobody who comes late can be sent one: the floor. */
-  readonly stateless?: true;
   /** What its confirmation of an edit means, in words for the page: on disk, taken in, seen. */
   readonly confirms: string;
   start(): Promise<RunningServer>;

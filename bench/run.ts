@@ -22,7 +22,7 @@ import { type Options, readOptions, slugOf, USAGE } from './options.ts';
 import { fillPage } from './page.ts';
 import { pinDriver } from './pin.ts';
 import { allScenarios, type Entry } from './scenarios/all.ts';
-import { OURS } from './scenarios/support/visit.ts';
+import { keepsDocuments, OURS } from './scenarios/support/visit.ts';
 import { formatNumber, formatScenario, type Run } from './table.ts';
 import { readTrace } from './trace.ts';
 
@@ -49,7 +49,7 @@ function startsOf(entry: Entry, { wantsContender, size }: Options): Start[] {
       run: () => entry.scenario.run(contender, size),
     }));
   return YJS_CONTENDERS.filter(wanted)
-    .filter(({ name, stateless }) => entry.who === 'all' || (entry.who === 'ours' ? name === OURS : !stateless))
+    .filter((each) => entry.who === 'all' || (entry.who === 'ours' ? each.name === OURS : keepsDocuments(each)))
     .map((contender) => ({ contender: contender.name, run: () => entry.scenario.run(contender, size) }));
 }
 

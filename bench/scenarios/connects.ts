@@ -7,7 +7,7 @@ import { driverFigure, less, meter } from './support/meter.ts';
 import { pooled } from './support/pace.ts';
 import { expectEqual } from './support/replicas.ts';
 import { clientId, stateOf } from './support/typing.ts';
-import { closeAll, connectAll, visit } from './support/visit.ts';
+import { closeAll, connectAll, keepsDocuments, visit } from './support/visit.ts';
 
 const CREATES_AT_ONCE = 20;
 const TEXT = 'The quick brown fox jumps over the lazy dog. '.repeat(20);
@@ -35,7 +35,7 @@ async function run(contender: YjsContender, server: RunningServer, size: Size): 
   await Bun.sleep(size.idle_ms);
   const rss = await server.rss();
   const replicas = clients.map(({ received }, n) => ({ who: `client ${n}`, updates: received }));
-  expectEqual(replicas, contender.stateless ? 0 : TEXT.length);
+  expectEqual(replicas, keepsDocuments(contender) ? TEXT.length : 0);
   await closeAll(clients);
   return [
     less('all synced', 's', cost.ms / 1000),
