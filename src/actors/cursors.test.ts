@@ -76,7 +76,7 @@ test('whatever is not a position of this text is nowhere, and leaves the documen
 test('a position within another root is nowhere', () => {
   const doc = new Y.Doc();
   doc.getText('notes').insert(0, 'some notes');
-  replica.applyUpdates([Y.encodeStateAsUpdate(doc)], true);
+  replica.applyUpdates([Y.encodeStateAsUpdate(doc)]);
   const there = Y.relativePositionToJSON(Y.createRelativePositionFromTypeIndex(doc.getText('notes'), 3));
   expect(cursors.toAbsolute(there, there)).toBeNull();
 });

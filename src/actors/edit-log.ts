@@ -6,7 +6,6 @@
  * holds, so that a resend is recognised whatever happened in between; what memory forgot, the journal's index knows.
  */
 import { isoTime } from '../base/clock.ts';
-import type { DeltaOps } from '../protocol/content/delta.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import type { Ledger } from './ledger.ts';
 import type { Change } from './replica.ts';
@@ -23,7 +22,7 @@ export interface Author {
 export interface Recorded {
   readonly rev: number;
   readonly update: Uint8Array;
-  /** The `edit` event as JSON; its `delta` is null when the effect on the text was not computed. */
+  /** The `edit` event as JSON. */
   readonly event: string;
 }
 
@@ -52,15 +51,12 @@ export class EditLog {
   record(change: Change, author: Author, at: number): Recorded {
     const rev = this.head + 1;
     const { user_id, client_id, seq } = author;
-    const delta = change.delta === null ? null : JSON.stringify(change.delta);
+    const delta = JSON.stringify(change.delta);
     this.#ledger.append({ rev, user_id, client_id, seq, at, update: change.update, delta });
-    if (change.delta === null) this.window.skip(rev);
-    else {
-      const bytes = deltaBytes(change.delta);
-      this.window.append({ rev, epoch: this.#ledger.epoch, user_id, client_id, seq, at, delta: change.delta, bytes });
-    }
+    const bytes = deltaBytes(change.delta);
+    this.window.append({ rev, epoch: this.#ledger.epoch, user_id, client_id, seq, at, delta: change.delta, bytes });
     if (seq !== null) this.noteSeq(user_id, client_id, seq);
-    return { rev, update: change.update, event: editEvent(this.#doc_id, author, rev, delta ?? 'null', at) };
+    return { rev, update: change.update, event: editEvent(this.#doc_id, author, rev, delta, at) };
   }
 
   /** The last seq of this author's client as far as memory knows; null when only the journal can tell. */
@@ -105,21 +101,4 @@ export function editEvent(doc_id: string, author: Author, rev: number, delta_jso
     `{"type":"edit","user_id":"${author.user_id}","doc_id":"${doc_id}","client_id":"${author.client_id}",` +
     `"seq":${author.seq},"changes":{"rev":${rev},"delta":${delta_json}},"timestamp":"${isoTime(at)}"}`
   );
-}
-
-/** How much a delta lengthens the text. */
-export function lengthChange(delta: DeltaOps): number {
-  let change = 0;
-  for (const op of delta) {
-    if (op.insert !== undefined) change += typeof op.insert === 'string' ? op.insert.length : 1;
-    else if (op.delete !== undefined) change -= op.delete;
-  }
-  return change;
-}
-
-/** How far into the text a delta reaches. */
-export function reach(delta: DeltaOps): number {
-  let reached = 0;
-  for (const op of delta) reached += op.delete ?? op.retain ?? 0;
-  return reached;
 }

@@ -34,10 +34,8 @@ export class LocalGateway implements DocumentGateway {
 
   async text(doc_id: string, rev?: number): Promise<TextAt> {
     const runtime = this.registry.peek(doc_id)?.runtime ?? null;
-    if (runtime !== null && (rev === undefined || rev === runtime.log.head)) {
-      runtime.wantDeltas();
+    if (runtime !== null && (rev === undefined || rev === runtime.log.head))
       return { rev: runtime.log.head, ops: runtime.replica.ops() };
-    }
     return await this.#stored(doc_id, rev, runtime, storedText);
   }
 
@@ -64,7 +62,6 @@ export class LocalGateway implements DocumentGateway {
     const { doc_id, user_id, client_id, seq, base_rev, delta } = request;
     for (;;) {
       const { document, runtime } = await this.registry.open(doc_id);
-      runtime.wantDeltas();
       if (seq !== null)
         runtime.log.noteSeq(user_id, client_id, await this.registry.lastSeq(runtime, user_id, client_id));
       const rev = await new Promise<number | null>((resolve, reject) => {

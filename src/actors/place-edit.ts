@@ -6,9 +6,9 @@
  * surrogate pair at the head, where the text is: no accepted edit ever puts something inside a pair, so the two agree.
  */
 
-import type { DeltaOps } from '../protocol/content/delta.ts';
+import { type DeltaOps, lengthChange, reach } from '../protocol/content/delta.ts';
 import { ConcordError, invalidField } from '../protocol/errors.ts';
-import { type EditLog, lengthChange, reach } from './edit-log.ts';
+import type { EditLog } from './edit-log.ts';
 import type { DeltaEdit } from './entries.ts';
 import type { Replica } from './replica.ts';
 

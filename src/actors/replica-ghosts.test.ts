@@ -31,7 +31,7 @@ const next = (base: ReturnType<typeof snapshotOf>) => new Replica(DOC, serverCli
 test('are merged and deleted in the same change, also where Yjs merges them into an older item of that owner', () => {
   const { base, heard } = lostOwner((owner) => owner.applyDelta([{ retain: 4 }, { insert: ' lost' }]));
   const replica = next(base);
-  const applied = replica.applyUpdates([Y.encodeStateAsUpdate(heard, replica.stateVector())], true);
+  const applied = replica.applyUpdates([Y.encodeStateAsUpdate(heard, replica.stateVector())]);
   const change = changed(applied);
   expect(change).toMatchObject({ delta: [], amended: true });
   expect(plainText(replica)).toBe('kept');
@@ -45,7 +45,7 @@ test('do not take along what a client typed beside and within them', () => {
   heard.getText('content').insert(4, 'mine');
   expect(heard.getText('content').toString()).toBe('keLOmineSTpt');
   const replica = next(base);
-  const change = changed(replica.applyUpdates([Y.encodeStateAsUpdate(heard, replica.stateVector())], true));
+  const change = changed(replica.applyUpdates([Y.encodeStateAsUpdate(heard, replica.stateVector())]));
   expect(plainText(replica)).toBe('keminept');
   expect(change.delta).toEqual([{ retain: 2 }, { insert: 'mine' }]);
   Y.applyUpdate(heard, change.update);
@@ -57,7 +57,7 @@ test('are gone with their formats and embeds', () => {
     owner.applyDelta([{ retain: 4, attributes: { bold: true } }, { insert: { image: 'x' } }]),
   );
   const replica = next(base);
-  const change = changed(replica.applyUpdates([Y.encodeStateAsUpdate(heard, replica.stateVector())], true));
+  const change = changed(replica.applyUpdates([Y.encodeStateAsUpdate(heard, replica.stateVector())]));
   expect(replica.ops()).toEqual([{ insert: 'kept' }]);
   Y.applyUpdate(heard, change.update);
   expect(heard.getText('content').toDelta()).toEqual([{ insert: 'kept' }]);
@@ -67,8 +67,8 @@ test('come back from nobody: a second client that brings them changes nothing', 
   const { base, heard } = lostOwner((owner) => owner.applyDelta([{ insert: 'lost ' }]));
   const replica = next(base);
   const brought = Y.encodeStateAsUpdate(heard, replica.stateVector());
-  replica.applyUpdates([brought], true);
-  expect(replica.applyUpdates([brought], true).kind).toBe('nothing');
+  replica.applyUpdates([brought]);
+  expect(replica.applyUpdates([brought]).kind).toBe('nothing');
   expect(plainText(replica)).toBe('kept');
 });
 
@@ -82,7 +82,7 @@ test('of several edits are gone, each time a client brings some of them', () => 
   });
   const replica = next(base);
   for (const piece of pieces) {
-    expect(changed(replica.applyUpdates([piece], true)).delta).toEqual([]);
+    expect(changed(replica.applyUpdates([piece])).delta).toEqual([]);
     expect(plainText(replica)).toBe('kept');
   }
 });
@@ -91,7 +91,7 @@ test('what the journal holds of an earlier owner is no ghost', () => {
   const owner = fresh(1);
   const { update } = owner.applyDelta([{ insert: 'journaled' }]);
   const replica = new Replica(DOC, serverClientId(DOC, 2), EMPTY_STATE, [{ update, delta: [{ insert: 'journaled' }] }]);
-  expect(replica.applyUpdates([update], true).kind).toBe('nothing');
+  expect(replica.applyUpdates([update]).kind).toBe('nothing');
   expect(plainText(replica)).toBe('journaled');
 });
 
@@ -101,7 +101,7 @@ test('another document whose text was copied over with its structs is not one', 
   const source = new Replica(other, serverClientId(other, 1), EMPTY_STATE, []);
   source.applyDelta([{ insert: 'copied' }]);
   const replica = fresh(2);
-  changed(replica.applyUpdates([source.state()], true));
+  changed(replica.applyUpdates([source.state()]));
   expect(plainText(replica)).toBe('copied');
 });
 

@@ -18,29 +18,15 @@ describe("a Yjs client's updates", () => {
   test('of one turn are one change', () => {
     const [replica, ada] = [fresh(), client(7)];
     const updates = ['a', 'b', 'c'].flatMap((letter, i) => updatesOf(ada, (text) => text.insert(i, letter)));
-    expect(changed(replica.applyUpdates(updates, true))).toMatchObject({ delta: [{ insert: 'abc' }], amended: false });
+    expect(changed(replica.applyUpdates(updates))).toMatchObject({ delta: [{ insert: 'abc' }], amended: false });
   });
 
   test('that are known already change nothing, live or not', () => {
     const [replica, ada] = [fresh(), client(7)];
     const updates = updatesOf(ada, (text) => text.insert(0, 'abc'));
-    replica.applyUpdates(updates, true);
-    expect(replica.applyUpdates(updates, true)).toEqual({ kind: 'nothing', missing: false, malformed: false });
-    expect(replica.applyUpdates([], true)).toEqual({ kind: 'nothing', missing: false, malformed: false });
-  });
-
-  test('have no delta when nobody asks for one, and the text is right all the same', () => {
-    const [replica, ada] = [fresh(), client(7)];
-    expect(
-      changed(
-        replica.applyUpdates(
-          updatesOf(ada, (text) => text.insert(0, 'a😀')),
-          false,
-        ),
-      ).delta,
-    ).toBeNull();
-    expect(replica.ops()).toEqual([{ insert: 'a😀' }]);
-    expect(replica.unfit([{ retain: 2 }, { insert: 'x' }])).toContain('splits a surrogate pair');
+    replica.applyUpdates(updates);
+    expect(replica.applyUpdates(updates)).toEqual({ kind: 'nothing', missing: false, malformed: false });
+    expect(replica.applyUpdates([])).toEqual({ kind: 'nothing', missing: false, malformed: false });
   });
 
   test('that build on something that is not here are dropped and asked for; what could be placed stays', () => {
@@ -48,14 +34,14 @@ describe("a Yjs client's updates", () => {
     const [lost = EMPTY_UPDATE] = updatesOf(ada, (text) => text.insert(0, 'lost '));
     const rest = updatesOf(ada, (text) => text.insert(5, 'found'));
     const other = updatesOf(client(9), (text) => text.insert(0, 'other'));
-    const first = replica.applyUpdates([...rest, ...other], true);
+    const first = replica.applyUpdates([...rest, ...other]);
     expect([first.missing, first.malformed]).toEqual([true, false]);
     expect(plainText(replica)).toBe('other');
     // The missing piece alone brings back what came with it, not what was dropped: nothing was kept aside.
-    replica.applyUpdates([lost], true);
+    replica.applyUpdates([lost]);
     expect(plainText(replica).split('').toSorted().join('')).toBe('lost other'.split('').toSorted().join(''));
     const answer = Y.encodeStateAsUpdate(ada, replica.stateVector());
-    expect(replica.applyUpdates([answer], true).missing).toBe(false);
+    expect(replica.applyUpdates([answer]).missing).toBe(false);
     expect(plainText(replica)).toContain('lost found');
   });
 
@@ -63,20 +49,16 @@ describe("a Yjs client's updates", () => {
     const [replica, ada] = [fresh(), client(7)];
     const typed = updatesOf(ada, (text) => text.insert(0, 'abc'));
     const removed = updatesOf(ada, (text) => text.delete(0, 3));
-    expect(replica.applyUpdates(removed, true)).toEqual({ kind: 'nothing', missing: true, malformed: false });
-    replica.applyUpdates(typed, true);
-    replica.applyUpdates([Y.encodeStateAsUpdate(ada, replica.stateVector())], true);
+    expect(replica.applyUpdates(removed)).toEqual({ kind: 'nothing', missing: true, malformed: false });
+    replica.applyUpdates(typed);
+    replica.applyUpdates([Y.encodeStateAsUpdate(ada, replica.stateVector())]);
     expect(plainText(replica)).toBe('');
   });
 
   test('no number of them that wait for something is kept', () => {
     const [replica, ada] = [fresh(), client(7)];
     updatesOf(ada, (text) => text.insert(0, 'never sent'));
-    for (let i = 0; i < 200; i++)
-      replica.applyUpdates(
-        updatesOf(ada, (text) => text.insert(text.length, 'x')),
-        true,
-      );
+    for (let i = 0; i < 200; i++) replica.applyUpdates(updatesOf(ada, (text) => text.insert(text.length, 'x')));
     expect(plainText(replica)).toBe('');
     replica.readText((doc) => expect([doc.store.pendingStructs, doc.store.pendingDs]).toEqual([null, null]));
   });
@@ -87,8 +69,8 @@ describe("a Yjs client's updates", () => {
     const [ada, bob] = [client(7, replica), client(8, replica)];
     const bold = updatesOf(ada, (text) => text.format(0, 5, { bold: true }));
     const also = updatesOf(bob, (text) => text.format(0, 5, { bold: true }));
-    replica.applyUpdates(bold, true);
-    const change = changed(replica.applyUpdates(also, true));
+    replica.applyUpdates(bold);
+    const change = changed(replica.applyUpdates(also));
     expect(change).toMatchObject({ amended: true, delta: [] });
     expect(replica.ops()).toEqual([{ insert: 'hello', attributes: { bold: true } }, { insert: ' world' }]);
     // As it goes over the wire: Bob hears of Ada's edit first, cleans up in his own way, and that comes back.
@@ -97,7 +79,7 @@ describe("a Yjs client's updates", () => {
     });
     Y.applyUpdate(ada, change.update);
     expect(textOps(ada.getText('content'))).toEqual(replica.ops());
-    const back = changed(replica.applyUpdates(reaction, true));
+    const back = changed(replica.applyUpdates(reaction));
     Y.applyUpdate(ada, back.update);
     for (const doc of [ada, bob]) expect(textOps(doc.getText('content'))).toEqual(replica.ops());
   });
@@ -113,7 +95,6 @@ describe("a Yjs client's updates", () => {
           ada.getText('notes').insert(0, 'some notes', { bold: true });
           ada.getXmlFragment('xml').insert(0, [new Y.XmlElement('p')]);
         }),
-        true,
       ),
     );
     expect(change.delta).toEqual([]);
@@ -132,7 +113,7 @@ describe('a malformed update', () => {
     const replica = fresh();
     replica.applyDelta([{ insert: 'hello' }]);
     const before = replica.state();
-    const applied = replica.applyUpdates(update instanceof Uint8Array ? [update] : update, true);
+    const applied = replica.applyUpdates(update instanceof Uint8Array ? [update] : update);
     expect(applied).toEqual({ kind: 'nothing', missing: false, malformed: true });
     expect(replica.state()).toEqual(before);
   }
@@ -151,7 +132,7 @@ describe('a malformed update', () => {
   test('takes none of its neighbours of the turn with it', () => {
     const replica = fresh();
     const good = updatesOf(client(7), (text) => text.insert(0, 'good'));
-    const applied = replica.applyUpdates([Uint8Array.of(9, 9, 9), ...good], true);
+    const applied = replica.applyUpdates([Uint8Array.of(9, 9, 9), ...good]);
     expect(applied.malformed).toBe(true);
     expect(changed(applied).delta).toEqual([{ insert: 'good' }]);
   });
@@ -174,13 +155,10 @@ describe('a malformed update', () => {
   test('that deletes nothing at the end of a client is no reason to stumble', () => {
     const replica = fresh();
     const ada = client(7);
-    replica.applyUpdates(
-      updatesOf(ada, (text) => text.insert(0, 'hello')),
-      true,
-    );
+    replica.applyUpdates(updatesOf(ada, (text) => text.insert(0, 'hello')));
     const nothing = Uint8Array.of(0, 1, 7, 1, 5, 0);
     expect(replica.covers(nothing)).toBe(true);
-    expect(replica.applyUpdates([nothing], true).kind).toBe('nothing');
+    expect(replica.applyUpdates([nothing]).kind).toBe('nothing');
     expect(plainText(replica)).toBe('hello');
   });
 
@@ -205,7 +183,7 @@ describe('every unit of the text is one unit of its ops', () => {
       const replica = fresh();
       replica.applyDelta([{ insert: 'ab' }]);
       const ada = client(7, replica);
-      const change = changed(replica.applyUpdates(updatesOf(ada, edit), true));
+      const change = changed(replica.applyUpdates(updatesOf(ada, edit)));
       expect(plainText(replica)).toBe('a\ufffcb');
       expect(change.delta).toMatchObject([{ retain: 1 }, { insert: { yjs: expect.anything() as unknown } }]);
       const opened = new Replica(DOC, serverClientId(DOC, 2), snapshotOf(client(9, replica)), []);
@@ -221,7 +199,7 @@ describe('every unit of the text is one unit of its ops', () => {
     const replica = fresh();
     const [update = EMPTY_UPDATE] = updatesOf(client(7), (text) => text.insertEmbed(0, { a: 1 }));
     const crafted = Buffer.from(update).toString('latin1').replace('{"a":1}', '"abcde"');
-    replica.applyUpdates([Uint8Array.from(Buffer.from(crafted, 'latin1'))], true);
+    replica.applyUpdates([Uint8Array.from(Buffer.from(crafted, 'latin1'))]);
     expect(replica.ops()).toEqual([{ insert: { yjs: 'abcde' } }]);
     expect(replica.length()).toBe(1);
   });
@@ -232,7 +210,7 @@ describe('every unit of the text is one unit of its ops', () => {
     const update: Uint8Array[] = [];
     lister.on('update', (bytes: Uint8Array) => update.push(bytes));
     lister.getArray('content').push([1, 'two', { three: 3 }]);
-    const change = changed(replica.applyUpdates(update, true));
+    const change = changed(replica.applyUpdates(update));
     expect(change.delta).toEqual([
       { insert: { yjs: 1 } },
       { insert: { yjs: 'two' } },

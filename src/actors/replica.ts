@@ -11,11 +11,11 @@
  */
 import Delta from 'quill-delta';
 import * as Y from 'yjs';
-import { checkFits, type DeltaOps, docLength } from '../protocol/content/delta.ts';
+import { checkFits, type DeltaOps, docLength, lengthChange } from '../protocol/content/delta.ts';
 import { difference } from '../protocol/content/difference.ts';
 import { type EncodedState, snapshotOf, TEXT_ROOT } from '../protocol/snapshot.ts';
 import { holdsForeign, isForeign, openFormatting, textOps } from '../protocol/text-ops.ts';
-import { composeAll, trueEffect } from './effects.ts';
+import { TextWatch, trueEffect } from './effects.ts';
 import { isServerClientId } from './server-ids.ts';
 import { codeUnits, writeDelta } from './text-access.ts';
 import {
@@ -51,8 +51,8 @@ export interface TailEntry {
 export interface Change {
   /** Yjs's own bytes, merged when it emitted more than one. */
   readonly update: Uint8Array;
-  /** Effect on the text; null when nobody asked. */
-  readonly delta: DeltaOps | null;
+  /** Effect on the text. */
+  readonly delta: DeltaOps;
   /** Whether the bytes hold more than the author sent (clean-up, removed ghosts), so that the author needs them too. */
   readonly amended: boolean;
 }
@@ -88,8 +88,8 @@ export class Replica {
   /** The tail's effects on the text, while composing them is a cheaper way to it than building a document. */
   #tail_deltas: readonly TailEntry[] | null;
   #emitted: Uint8Array[] = [];
-  #effects: DeltaOps[] = [];
-  #want_effects = false;
+  /** There while a `Y.Doc` is. */
+  #watch: TextWatch | null = null;
   /** Whether the live text holds what only text-ops.ts can show. */
   #foreign = false;
 
@@ -115,7 +115,7 @@ export class Replica {
    * for its whole difference. `malformed`: an update does not decode, claims to be written by this replica, or is
    * nested beyond measure; nothing of that one was applied.
    */
-  applyUpdates(updates: readonly Uint8Array[], want_delta: boolean): Applied {
+  applyUpdates(updates: readonly Uint8Array[]): Applied {
     const decoded = updates.map(decodeUpdate);
     const known = this.#doc ?? this.#base;
     if (decoded.every((update) => update !== null && updateAddsNothing(update, known)))
@@ -126,10 +126,10 @@ export class Replica {
     const suspects = new Set(structs.map(({ id }) => id.client).filter((client) => this.#isLostOwner(client)));
     const before = [...suspects].map((client) => ({ client, clock: Y.getState(doc.store, client) }));
     const foreign = structs.some((struct) => struct instanceof Y.Item && struct.countable && isForeign(struct.content));
-    const tears = want_delta && this.#tearsPair(doc, structs, decoded);
+    const tears = this.#tearsPair(doc, structs, decoded);
     let change: Change | null;
     try {
-      change = this.#collect(want_delta, foreign || tears, () => {
+      change = this.#collect(foreign || tears, () => {
         Y.transact(
           doc,
           () => {
@@ -157,14 +157,8 @@ export class Replica {
     const text = doc.getText(TEXT_ROOT);
     // Its effect is what it says, so Yjs need not walk the whole text to tell; unless the text is a strange one.
     const known = this.#foreign ? null : delta;
-    const change = this.#collect(
-      true,
-      false,
-      () => {
-        doc.transact(() => writeDelta(text, delta));
-      },
-      known,
-    );
+    const write = (): void => doc.transact(() => writeDelta(text, delta));
+    const change = this.#collect(false, write, known);
     return change ?? { update: EMPTY_UPDATE, delta: [], amended: false };
   }
 
@@ -242,7 +236,7 @@ export class Replica {
 
   /**
    * Applies deletions of formatting marks, provided that the text reads the same without them and so will what is typed
-   * behind it; null when it would not, or nothing changes. What is not to be is undone by building the document again, since a deletion cannot be taken back.
+   * behind it; null when it would not, or nothing changes. What is not to be is undone by building the document again.
    */
   applyCleanUp(update: Uint8Array): Change | null {
     const doc = this.#liveDoc();
@@ -250,7 +244,7 @@ export class Replica {
     const read = (): DeltaOps => [...textOps(text), ...openFormatting(text)];
     const before = read();
     this.#emitted = [];
-    this.#want_effects = false;
+    this.#watch?.begin(null);
     Y.transact(doc, () => Y.applyUpdate(doc, update), null, false);
     const emitted = mergeAll(this.#emitted);
     if (emitted === null) return null;
@@ -296,34 +290,35 @@ export class Replica {
     // After it: when a document is built anew, Yjs meets structs of our own in it and would take another clientID.
     doc.clientID = this.#client_id;
     doc.on('update', (update: Uint8Array) => this.#emitted.push(update));
-    text.observe((event) => {
-      if (this.#want_effects) this.#effects.push(event.delta as DeltaOps);
-    });
+    this.#watch = new TextWatch(text);
     this.#foreign = holdsForeign(text);
     this.#doc = doc;
     return doc;
   }
 
   /**
-   * Runs one change and gathers all that Yjs emitted for it; null when it changed nothing. Yjs's own event deltas do not
-   * tell the whole effect where the text holds what they do not count (see text-ops.ts), or where the change is
-   * `suspicious`: it brings such a thing, or tears a surrogate pair. Then they are held against the text itself, and the
-   * difference of before and after counts where they do not add up to it. `known` is the effect where nobody needs to ask.
+   * Runs one change and gathers all that Yjs emitted for it; null when it changed nothing. What is told of its effect may
+   * lack something where the text holds what Yjs does not count (see text-ops.ts), or where the change is `suspicious`: it
+   * brings such a thing, or tears a surrogate pair. Then it is held against the text itself. `known`: nobody needs to ask.
    */
-  #collect(want_delta: boolean, suspicious: boolean, run: () => void, known: DeltaOps | null = null): Change | null {
-    const verify = want_delta && (this.#foreign || suspicious);
+  #collect(suspicious: boolean, run: () => void, known: DeltaOps | null = null): Change | null {
+    const text = this.#liveDoc().getText(TEXT_ROOT);
+    const verify = this.#foreign || suspicious;
     const before = verify ? this.ops() : [];
+    const length = text.length;
     this.#emitted = [];
-    this.#effects = [];
-    this.#want_effects = want_delta && known === null;
+    this.#watch?.begin(known);
     run();
     const update = mergeAll(this.#emitted);
     if (update === null) return null;
-    const told = known ?? (want_delta ? composeAll(this.#effects) : null);
+    const told = this.#watch?.effect() ?? null;
+    // Hostile updates exist that leave Yjs with a text of another length than it says.
+    if (!verify && (told === null || length + lengthChange(told) !== text.length))
+      throw new RangeError('the text is not what its changes make it');
     this.#extendTail(update);
     this.#noteText(verify ? null : told);
-    if (this.#foreign || suspicious) this.#foreign = holdsForeign(this.#liveDoc().getText(TEXT_ROOT));
-    const delta = verify ? trueEffect(before, told, this.ops()) : told;
+    if (verify) this.#foreign = holdsForeign(text);
+    const delta = verify || told === null ? trueEffect(before, told, this.ops()) : told;
     return { update, delta, amended: this.#emitted.length > 1 };
   }
 

@@ -18,7 +18,6 @@ import { isoTime } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { CLOSE, type CloseCode } from '../protocol/close.ts';
 import { ConcordError, unavailable } from '../protocol/errors.ts';
-import { TIMES } from '../protocol/limits.ts';
 import { type PresenceEntry, roleAllows } from '../protocol/messages.ts';
 import { deniedFrame, step1Frame, step2Frame, updateFrame } from '../protocol/yjs-wire.ts';
 import { Broadcast, type Outgoing } from './broadcast.ts';
@@ -87,8 +86,6 @@ export class DocumentRuntime {
   readonly #acks = new YjsAcks();
   /** Viewers whose client called something a clean-up that was none. */
   readonly #suspects = new WeakSet<YjsMember>();
-  /** Until when (monotonic) deltas are computed for readers who may come back. */
-  #demand_until = 0;
   #ended = false;
   /** Who waits for a revision to be on disk, by revision. */
   #waiters: { readonly rev: number; readonly done: () => void; readonly lost: (error: Error) => void }[] = [];
@@ -111,11 +108,6 @@ export class DocumentRuntime {
   /** Who is here. */
   presence(): PresenceEntry[] {
     return this.members.list();
-  }
-
-  /** Somebody reads the text as deltas: go on computing them for a while. */
-  wantDeltas(): void {
-    this.#demand_until = this.#parts.clock.monotonic() + TIMES.delta_demand_ms;
   }
 
   /** Notes how many subscribers outside this node the document's channel has. */
@@ -250,7 +242,7 @@ export class DocumentRuntime {
       if (!known()) this.members.expel(member, CLOSE.OVERLOADED, 'read-only: storage is away');
       return;
     }
-    const applied = this.replica.applyUpdates(bytes, this.#wantsDeltas());
+    const applied = this.replica.applyUpdates(bytes);
     if (applied.kind === 'changed') this.#recordYjs(member, applied.change, bytes.length, out);
     if (applied.malformed) return this.members.expel(member, CLOSE.MALFORMED, 'an update does not decode');
     const { epoch, durable_rev } = this.ledger;
@@ -286,10 +278,6 @@ export class DocumentRuntime {
     if (refused) member.send(deniedFrame('permission denied'));
   }
 
-  #wantsDeltas(): boolean {
-    return this.#broadcast.events_wanted || this.#parts.clock.monotonic() < this.#demand_until;
-  }
-
   /** Sends what is ready; before somebody joins too, so that they get it in the state and not twice. */
   #send(out: Outbox): void {
     const { edits, reports } = out;
@@ -303,7 +291,6 @@ export class DocumentRuntime {
 
   #joinJson(member: JsonMember, resume: ResumePoint | null, last_seq: number, out: Outbox): void {
     this.log.noteSeq(member.user_id, member.client_id, last_seq);
-    this.wantDeltas();
     this.members.join(member);
     this.log.keep(member.user_id, member.client_id);
     this.#sendReady(member, resume, out);
@@ -370,9 +357,7 @@ export class DocumentRuntime {
 
   #left(member: Member): void {
     this.#acks.leave(member.member_id);
-    if (member.wire !== 'json') return;
-    this.log.letGo(member.user_id, member.client_id);
-    this.wantDeltas();
+    if (member.wire === 'json') this.log.letGo(member.user_id, member.client_id);
   }
 }
 

@@ -73,8 +73,6 @@ export const TIMES = {
   saved_settle_ms: 250,
   /** A document nobody is connected to leaves memory after this. */
   passivate_after_ms: 30_000,
-  /** How long deltas of Yjs edits go on being computed after the last reader of deltas left. */
-  delta_demand_ms: 600_000,
   node_beat_ms: 2_000,
   node_life_ms: 8_000,
   /** Storage that has not answered a group commit for this long: its outcome counts as unknown. */

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { openTestServer, type TestServer, type TestUser } from '../../test/support/server.ts';
 import { JsonClient, YjsClient } from '../../test/support/sockets.ts';
-import { LIMITS, TIMES } from '../protocol/limits.ts';
+import { LIMITS } from '../protocol/limits.ts';
 
 const CLIENT = 'aaaaaaaa-0000-4000-8000-000000000001';
 const ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
@@ -130,19 +130,19 @@ test('J4: edits of the Yjs doors are among those missed, while anybody read delt
   ]);
 });
 
-test('J4: past an edit whose effect nobody needed, the content comes whole', async () => {
+test('J4: edits of Yjs clients are among them, also those that nobody read as deltas', async () => {
   const doc_id = await server.createDocument(ada, 'one');
   const away = await JsonClient.join(server, doc_id, ada);
   await away.leave();
   const yjs = await YjsClient.join(server, doc_id, ada);
-  await server.later(TIMES.delta_demand_ms);
   yjs.write((text) => text.insert(3, ' two'));
   await yjs.settled();
+  yjs.write((text) => text.format(0, 3, { bold: true }));
+  await yjs.settled();
   const back = await JsonClient.join(server, doc_id, ada, { query: { epoch: 1, rev: 1 } });
-  expect(back.ready).toMatchObject({ rev: 2, content: [{ insert: 'one two' }] });
-  // From here on there is a reader, and edits carry their deltas again.
-  yjs.write((text) => text.insert(0, '>'));
-  expect((await back.take('edit')).changes).toEqual({ rev: 3, delta: [{ insert: '>' }] });
+  expect(back.ready.content).toBeUndefined();
+  expect((await back.take('edit')).changes).toEqual({ rev: 2, delta: [{ retain: 3 }, { insert: ' two' }] });
+  expect((await back.take('edit')).changes).toEqual({ rev: 3, delta: [{ retain: 3, attributes: { bold: true } }] });
 });
 
 test('J5: a point beyond the head, of an unknown epoch, or lost with its owner brings the content whole', async () => {

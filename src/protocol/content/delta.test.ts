@@ -1,6 +1,15 @@
 import { describe, expect, test } from 'bun:test';
 import Delta from 'quill-delta';
-import { checkFits, docLength, type JsonValue, parseDelta, parseDocument } from './delta.ts';
+import {
+  checkFits,
+  type DeltaOps,
+  docLength,
+  type JsonValue,
+  lengthChange,
+  parseDelta,
+  parseDocument,
+  reach,
+} from './delta.ts';
 import { CONTENT_LIMITS } from './limits.ts';
 
 const refused = (value: unknown): [string, string] => {
@@ -222,4 +231,11 @@ describe('a delta fits a text', () => {
     expect(checkFits(delta, 4, (index) => asked.push(index))).toBeNull();
     expect(asked).toEqual([1]);
   });
+});
+
+test('lengthChange and reach count UTF-16 units, an embed as one', () => {
+  const delta: DeltaOps = [{ retain: 4 }, { insert: '😀a' }, { insert: { image: 'x' } }, { delete: 2 }, { retain: 1 }];
+  expect(lengthChange(delta)).toBe(2);
+  expect(reach(delta)).toBe(7);
+  expect([lengthChange([]), reach([])]).toEqual([0, 0]);
 });

@@ -249,3 +249,20 @@ function pointer(key: string): string {
 function refusal(path: string, message: string): Refusal {
   return { ok: false, path, message };
 }
+
+/** How much a delta lengthens the text. */
+export function lengthChange(delta: DeltaOps): number {
+  let change = 0;
+  for (const op of delta) {
+    if (op.insert !== undefined) change += typeof op.insert === 'string' ? op.insert.length : 1;
+    else if (op.delete !== undefined) change -= op.delete;
+  }
+  return change;
+}
+
+/** How far into the text a delta reaches. */
+export function reach(delta: DeltaOps): number {
+  let reached = 0;
+  for (const op of delta) reached += op.delete ?? op.retain ?? 0;
+  return reached;
+}
