@@ -67,10 +67,12 @@ export function adminQueueRoutes(parts: BoardParts): Elysia {
       { parse: 'none', detail: { hide: true } },
     );
   };
-  const headers = { 'content-type': 'text/html; charset=utf-8', 'content-security-policy': BOARD_POLICY };
-  for (const path of board.pages) serve('GET', path, () => new Response(board.page, { headers }));
-  for (const [path, file] of board.files)
-    serve('GET', path, () => new Response(Bun.file(file), { headers: { 'cache-control': 'private, max-age=3600' } }));
+  const policy = { 'content-security-policy': BOARD_POLICY };
+  const page = { ...policy, 'content-type': 'text/html; charset=utf-8' };
+  for (const path of board.pages) serve('GET', path, () => new Response(board.page, { headers: page }));
+  // One of the scripts is a worker, which goes by the policy that it came with itself and loads others.
+  const file = { ...policy, 'cache-control': 'private, max-age=3600' };
+  for (const [path, place] of board.files) serve('GET', path, () => new Response(Bun.file(place), { headers: file }));
   for (const route of board.routes)
     serve(route.method, route.path, (request, params) => callBoard(route, request, params, parts));
   return app;
