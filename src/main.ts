@@ -19,7 +19,6 @@ import { createCollaborationService } from './services/collaboration.ts';
 import { createNode, type NodeParts, storesAnswer } from './services/node.ts';
 import { createUserService } from './services/users.ts';
 import { createWorkerService } from './services/worker.ts';
-import { migrate } from './store/migrate.ts';
 import { createQueueBoard } from './workers/board.ts';
 import { QUEUE_NAMES, type Queues } from './workers/queues.ts';
 import type { SocketData } from './ws/session.ts';
@@ -35,7 +34,7 @@ export interface Running {
 /** Starts a server on this node's parts. Rejects when PostgreSQL cannot be reached or migrated. */
 export async function startServer(node: NodeParts): Promise<Running> {
   const { config, clock, random, log, metrics, sql } = node;
-  await migrate(sql);
+  await node.prepareDatabase();
   const runs = (service: 'users' | 'documents' | 'collaboration' | 'worker'): boolean => config.services.has(service);
 
   const worker = createWorkerService(node);

@@ -50,6 +50,7 @@ export function createCollaborationService(
   const pool = new RenewablePool(config.database_url, {
     connections_max: 2,
     application_name: `concord ${identity.node_id} journal`,
+    role: node.databaseRole,
   });
   const journal = new Journal({
     pool,

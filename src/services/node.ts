@@ -10,7 +10,9 @@ import { createMetrics, type Metrics } from '../base/metrics.ts';
 import { type Random, systemRandom } from '../base/random.ts';
 import { createReporter, type ErrorReporter } from '../base/sentry.ts';
 import type { Config } from '../config.ts';
+import { APPLICATION_ROLE, applicationRole } from '../store/app-role.ts';
 import type { NodeIdentity } from '../store/heads.ts';
+import { migrate } from '../store/migrate.ts';
 import { currentDatabase, RenewablePool } from '../store/pool.ts';
 import type { Database } from '../store/postgres.ts';
 import { connectRedis } from '../store/redis.ts';
@@ -26,11 +28,18 @@ export interface NodeParts {
   readonly reporter: ErrorReporter;
   readonly identity: NodeIdentity;
   readonly sql: Database;
+  /** Brings the database into shape; from then on pools work under the role that may do what the server needs. */
+  prepareDatabase(): Promise<void>;
+  /** That role; null until it is known, and where the login may not take it. */
+  readonly databaseRole: () => string | null;
   /** For commands: fails at once when Redis is away. */
   readonly redis: Redis;
   /** Closes the ways to PostgreSQL and Redis. */
   close(): Promise<void>;
 }
+
+/** What to do about it, in the log. */
+const NO_ROLE = { role: APPLICATION_ROLE, remedy: 'let the login make roles, or make it and grant it to the login' };
 
 /** How long `/readyz` waits for an answer. */
 const READY_WITHIN_MS = 2_000;
@@ -44,7 +53,9 @@ export function createNode(config: Config, version: string): NodeParts {
   const log = createLog({ level: config.log_level, service, node_id: identity.node_id });
   const clock = systemClock;
   const application_name = `concord ${identity.node_id}`;
-  const pool = new RenewablePool(config.database_url, { connections_max: 10, application_name });
+  let role: string | null = null;
+  const databaseRole = (): string | null => role;
+  const pool = new RenewablePool(config.database_url, { connections_max: 10, application_name, role: databaseRole });
   const probe = new RenewablePool(config.database_url, {
     connections_max: 1,
     application_name: `${application_name} probe`,
@@ -60,6 +71,13 @@ export function createNode(config: Config, version: string): NodeParts {
     reporter: createReporter(config.sentry_dsn, { release: version, node_id: identity.node_id }),
     identity,
     sql: currentDatabase(pool),
+    async prepareDatabase() {
+      await migrate(pool.current());
+      role = await applicationRole(pool.current());
+      if (role === null) log.warn(NO_ROLE, 'the database is used as its owner, who could empty the audit log');
+      else pool.renew();
+    },
+    databaseRole,
     redis,
     async close() {
       redis.disconnect();

@@ -16,17 +16,20 @@ export interface PoolOptions {
   readonly connections_max: number;
   /** Seen in `pg_stat_activity`. */
   readonly application_name: string;
+  /** The role that connections take, asked when the pool is made; absent or null: the login's own. */
+  readonly role?: () => string | null;
 }
 
 /** Opens a pool; the first statement connects. */
 export function connectDatabase(url: string, options: PoolOptions): Database {
+  const role = options.role?.() ?? null;
   return postgres(url, {
     max: options.connections_max,
     connect_timeout: 3,
     idle_timeout: 0,
     backoff: (attempt) => Math.min(0.1 * 2 ** attempt, 1),
     onnotice: () => {},
-    connection: { application_name: options.application_name },
+    connection: { application_name: options.application_name, ...(role === null ? {} : { role }) },
     types: { bigint: { to: 20, from: [20], parse: Number, serialize: String } },
   });
 }
