@@ -19,6 +19,11 @@ export interface DocumentJob {
   readonly doc_id: string;
 }
 
+/** A job on one event of the outbox. */
+export interface EventJob {
+  readonly event_id: string;
+}
+
 /** A job that there is one of. */
 export type GlobalJob = Readonly<Record<string, never>>;
 
@@ -38,8 +43,10 @@ const QUEUES = {
   versions: perDocument,
   /** Pack revisions of the document that left the window. */
   compaction: perDocument,
-  /** Put the runs of edits of the document into the audit log. */
-  audit: perDocument,
+  /** Move the event from the outbox into the audit log. */
+  audit: ({ event_id }: EventJob) => event_id,
+  /** Put the runs of edits of the document into the outbox. */
+  'audit-runs': perDocument,
   /** Drop what is older than its retention. */
   retention: onlyOne,
 };
@@ -90,6 +97,11 @@ export class JobQueue<Data> {
     this.bull.on('error', () => {});
   }
 
+  /** How many jobs were asked for that Redis has not taken yet. */
+  get unsent(): number {
+    return this.#asked.size;
+  }
+
   /**
    * Asks for a job, once however often it is asked before the job runs; what is asked while it runs makes it run once
    * more. With `once_in_ms` it is asked at most once in that time, whoever asks. Never fails.
@@ -125,6 +137,12 @@ export function createQueues(redis: Redis, log: Log): Queues {
 export async function closeQueues(queues: Queues): Promise<void> {
   await Promise.all(QUEUE_NAMES.map((name) => queues[name].bull.close()));
 }
+
+/**
+ * A worker says of each job under way that it lives; another takes over what has not been heard of for this long, and looks
+ * for such jobs this often. So what a killed worker was at is done by somebody within half a minute.
+ */
+const TIMES_MS = { lockDuration: 15_000, stalledInterval: 10_000 };
 
 /** Who works a queue. */
 export interface QueueHandler {
@@ -168,7 +186,7 @@ function startWorker(
     async (job: Job) => {
       await handle(job.data);
     },
-    { connection: bullConnection(redis), prefix: QUEUE_PREFIX, concurrency },
+    { connection: bullConnection(redis), prefix: QUEUE_PREFIX, concurrency, ...TIMES_MS },
   );
   const count = (outcome: 'completed' | 'failed', job: Job | undefined): void => {
     metrics.jobs.inc({ queue, outcome });
