@@ -5,7 +5,9 @@ import { until } from '../../test/support/until.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { DASHBOARD_SESSION_S } from '../domain/dashboard-sessions.ts';
+import { Passwords } from '../domain/passwords.ts';
 import { connectRedis } from '../store/redis.ts';
+import { insertUser, setUserRole } from '../store/users.ts';
 import { bullConnection, QUEUE_PREFIX } from '../workers/queues.ts';
 
 const PASSWORD = 'open sesame, says the test';
@@ -31,8 +33,8 @@ afterAll(async () => {
 });
 beforeEach(() => setRole(admin, 'admin'));
 
-const setRole = async (who: TestUser, role: string) =>
-  void (await server.sql`UPDATE users SET role = ${role} WHERE id = ${who.user_id}`);
+const setRole = async (who: TestUser, role: string, at = server) =>
+  void (await at.sql`UPDATE users SET role = ${role} WHERE id = ${who.user_id}`);
 
 const ask = (method: string, path: string, headers: Record<string, string> = {}, body?: URLSearchParams | string) =>
   fetch(server.url + path, { method, headers, redirect: 'manual', ...(body === undefined ? {} : { body }) });
@@ -226,6 +228,46 @@ describe('the page', () => {
     const style = await ask('GET', '/admin/style.css');
     expect([style.status, style.headers.get('content-type')]).toEqual([200, 'text/css; charset=utf-8']);
   });
+});
+
+test('it stands where the service worker runs, which needs no other, and nowhere else', async () => {
+  const [worker, others] = await Promise.all([
+    openTestServer({ SERVICES: 'worker' }),
+    openTestServer({ SERVICES: 'users,documents,collaboration' }),
+  ]);
+  try {
+    const email = 'grace@example.org';
+    const password_hash = await new Passwords(systemRandom).hash(PASSWORD);
+    const at = new Date(worker.clock.now());
+    const grace = { id: systemRandom.id(), email, email_key: email, display_name: 'Grace', password_hash, at };
+    await insertUser(worker.sql, grace);
+    await setUserRole(worker.sql, email, 'admin', at);
+    const body = new URLSearchParams({ email, password: PASSWORD });
+    const signed_in = await fetch(`${worker.url}/admin/sign-in`, { method: 'POST', body, redirect: 'manual' });
+    const cookie = signed_in.headers.get('set-cookie')?.split(';')[0] ?? '';
+    expect((await fetch(`${worker.url}/admin/queues`, { headers: { cookie } })).status).toBe(200);
+    for (const path of ['/admin', '/admin/queues', '/admin/queues/api/queues'])
+      expect((await fetch(others.url + path)).status).toBe(404);
+  } finally {
+    await Promise.all([worker.stop(), others.stop()]);
+  }
+});
+
+test('behind a proxy that ends TLS, and is believed, the cookie is for HTTPS alone', async () => {
+  const secure = async (at: TestServer) => {
+    const body = new URLSearchParams({ email: admin.email, password: PASSWORD });
+    const headers = { 'x-forwarded-proto': 'https' };
+    const answer = await fetch(`${at.url}/admin/sign-in`, { method: 'POST', body, headers, redirect: 'manual' });
+    return answer.headers.get('set-cookie')?.endsWith('; SameSite=Strict; Secure');
+  };
+  expect(await secure(server)).toBe(false);
+  const proxied = await openTestServer({ TRUST_PROXY: 'on' });
+  try {
+    await setRole(await proxied.register('Ada'), 'admin', proxied);
+    expect(await secure(proxied)).toBe(true);
+  } finally {
+    await proxied.stop();
+  }
 });
 
 describe('failed jobs', () => {
