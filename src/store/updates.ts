@@ -2,6 +2,8 @@
  * The journal: `document_updates`, one row per revision. Appending is fenced by `document_heads` in the same statement,
  * so a stale owner's rows never reach it, and many documents share one round trip.
  */
+import type { EntryMeta } from '../protocol/history/entry.ts';
+import { unpackDeltas, unpackMeta, unpackUpdates } from '../protocol/history/segment.ts';
 import type { Sql } from './postgres.ts';
 
 /** One revision on its way to the journal. */
@@ -133,13 +135,17 @@ export function readDeltas(
 /** Rows fetched at a time. */
 const PAGE_ROWS = 5_000;
 
-/** All revisions after `after_rev` up to `to_rev`, fetched in pages. */
+/**
+ * All revisions after `after_rev` up to `to_rev`, fetched in pages. Throws when some were packed away in the meantime:
+ * what follows on `after_rev` is then in a segment, and the caller's starting point was an old one. Coming again helps.
+ */
 export async function readTail(sql: Sql, doc_id: string, after_rev: number, to_rev: number): Promise<JournalRow[]> {
   const rows: JournalRow[] = [];
   for (let from = after_rev; from < to_rev; ) {
     const page = await readUpdates(sql, doc_id, from, to_rev, PAGE_ROWS);
-    const last = page.at(-1);
-    if (last === undefined) break;
+    const [first, last] = [page[0], page.at(-1)];
+    if (first === undefined || last === undefined) break;
+    if (first.rev !== from + 1) throw new Error(`the journal of document ${doc_id} no longer goes back to ${from}`);
     rows.push(...page);
     from = last.rev;
   }
@@ -153,12 +159,16 @@ export async function epochOfRev(sql: Sql, doc_id: string, rev: number): Promise
   return row?.epoch ?? null;
 }
 
-/** The last seq that the journal holds of this author and client; 0 for none. */
+/** The last seq that the journal holds, or held before it was packed, of this author and client; 0 for none. */
 export async function lastSeq(sql: Sql, doc_id: string, user_id: string, client_id: string): Promise<number> {
-  const [row] = await sql<{ seq: number }[]>`
-    SELECT seq FROM document_updates
-    WHERE doc_id = ${doc_id} AND client_id = ${client_id} AND user_id = ${user_id} AND seq IS NOT NULL
-    ORDER BY seq DESC LIMIT 1`;
+  const [row] = await sql<{ seq: number | null }[]>`
+    SELECT greatest(
+      (SELECT seq FROM document_updates
+       WHERE doc_id = ${doc_id} AND client_id = ${client_id} AND user_id = ${user_id} AND seq IS NOT NULL
+       ORDER BY seq DESC LIMIT 1),
+      (SELECT last_seq FROM document_clients
+       WHERE doc_id = ${doc_id} AND client_id = ${client_id} AND user_id = ${user_id})
+    ) AS seq`;
   return row?.seq ?? 0;
 }
 
@@ -174,5 +184,52 @@ export async function findBySeq(
     SELECT rev, epoch, user_id, client_id, seq, created_at, update, delta
     FROM document_updates
     WHERE doc_id = ${doc_id} AND client_id = ${client_id} AND user_id = ${user_id} AND seq = ${seq}`;
-  return row ?? null;
+  return row ?? (await findPacked(sql, doc_id, user_id, client_id, seq));
+}
+
+/** Segments that are looked through at a time for a packed revision. */
+const LOOK_SEGMENTS = 4;
+
+/** Looks for it in the segments, newest first: only who was away for a thousand revisions sends such a thing again. */
+async function findPacked(
+  sql: Sql,
+  doc_id: string,
+  user_id: string,
+  client_id: string,
+  seq: number,
+): Promise<JournalRow | null> {
+  const known = await sql`
+    SELECT FROM document_clients
+    WHERE doc_id = ${doc_id} AND client_id = ${client_id} AND user_id = ${user_id} AND last_seq >= ${seq}`;
+  if (known.length === 0) return null;
+  for (let before = Number.MAX_SAFE_INTEGER; ; ) {
+    const segments = await sql<{ from_rev: number; to_rev: number; meta: Uint8Array }[]>`
+      SELECT from_rev, to_rev, meta FROM document_segments
+      WHERE doc_id = ${doc_id} AND to_rev < ${before} ORDER BY to_rev DESC LIMIT ${LOOK_SEGMENTS}`;
+    for (const { to_rev, meta } of segments) {
+      const metas = unpackMeta(meta);
+      const at = metas.findIndex((one) => one.seq === seq && one.client_id === client_id && one.user_id === user_id);
+      const found = metas[at];
+      if (found !== undefined) return await readPacked(sql, doc_id, to_rev, at, found);
+    }
+    const last = segments.at(-1);
+    if (last === undefined) return null;
+    before = last.to_rev;
+  }
+}
+
+async function readPacked(
+  sql: Sql,
+  doc_id: string,
+  to_rev: number,
+  at: number,
+  { rev, epoch, user_id, client_id, seq, at: time }: EntryMeta,
+): Promise<JournalRow | null> {
+  const [segment] = await sql<{ deltas: Uint8Array; updates: Uint8Array }[]>`
+    SELECT deltas, updates FROM document_segments WHERE doc_id = ${doc_id} AND to_rev = ${to_rev}`;
+  const [delta, update] =
+    segment === undefined ? [] : [unpackDeltas(segment.deltas)[at], unpackUpdates(segment.updates)[at]];
+  if (delta === undefined || update === undefined) return null;
+  const created_at = new Date(time);
+  return { rev, epoch, user_id, client_id, seq, created_at, update, delta: JSON.stringify(delta) };
 }
