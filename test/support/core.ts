@@ -58,12 +58,14 @@ export async function journaledRevs(sql: Database, doc_id: string): Promise<[num
   return rows.map(({ rev, epoch }) => [rev, epoch]);
 }
 
-/** What is wrong with the journals of a database; empty when each one runs from 1 to its head without a gap. */
+/** What is wrong with the journals of a database; empty when each one runs from what is compacted to its head without a gap. */
 export async function journalFaults(sql: Database): Promise<unknown[]> {
   const rows = await sql`
     SELECT h.doc_id, h.head_rev, count(u.rev)::int AS rows, max(u.rev) AS last
-    FROM document_heads h LEFT JOIN document_updates u USING (doc_id)
-    GROUP BY h.doc_id HAVING h.head_rev <> count(u.rev) OR h.head_rev <> coalesce(max(u.rev), 0)`;
+    FROM document_heads h LEFT JOIN document_updates u USING (doc_id) LEFT JOIN document_history p USING (doc_id)
+    GROUP BY h.doc_id, p.compacted_rev
+    HAVING h.head_rev - coalesce(p.compacted_rev, 0) <> count(u.rev)
+        OR h.head_rev <> coalesce(max(u.rev), p.compacted_rev, 0)`;
   return [...rows];
 }
 

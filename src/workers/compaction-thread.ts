@@ -1,0 +1,12 @@
+/** The thread that segments are packed on: see compaction.ts. It lives for one compaction. */
+import { Packer } from '../actors/past/packer.ts';
+import type { ToPacker } from './compaction.ts';
+
+declare const self: Worker;
+
+let packer: Packer | null = null;
+
+self.onmessage = ({ data }: MessageEvent<ToPacker>) => {
+  if ('begin' in data) packer = new Packer(data.begin);
+  else self.postMessage(packer?.pack(data.page, data.with_checkpoint));
+};
