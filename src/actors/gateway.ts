@@ -44,6 +44,8 @@ export interface DocumentGateway {
   state(doc_id: string, rev?: number): Promise<StateAt>;
   /** The head revision now. */
   rev(doc_id: string): Promise<number>;
+  /** `rev`, or the head as it is now, once that is on disk and so a part of history. NOT_FOUND beyond the head. */
+  committed(doc_id: string, rev?: number): Promise<number>;
   /** Who is on the document. */
   presence(doc_id: string): Promise<readonly PresenceEntry[]>;
 }

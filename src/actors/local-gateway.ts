@@ -11,8 +11,8 @@ import type { PresenceEntry } from '../protocol/messages.ts';
 import { readHead } from '../store/heads.ts';
 import type { Database } from '../store/postgres.ts';
 import type { DocumentGateway, EditRequest, StateAt, TextAt } from './gateway.ts';
+import { stateAt, textAt } from './past/reader.ts';
 import type { Registry } from './registry.ts';
-import { storedState, storedText } from './replay.ts';
 import type { DocumentRuntime } from './runtime.ts';
 
 /** See the head of this file. */
@@ -36,7 +36,7 @@ export class LocalGateway implements DocumentGateway {
     const runtime = this.registry.peek(doc_id)?.runtime ?? null;
     if (runtime !== null && (rev === undefined || rev === runtime.log.head))
       return { rev: runtime.log.head, ops: runtime.replica.ops() };
-    return await this.#stored(doc_id, rev, runtime, storedText);
+    return await this.#inTime(textAt(this.sql, doc_id, await this.committed(doc_id, rev)));
   }
 
   async state(doc_id: string, rev?: number): Promise<StateAt> {
@@ -44,13 +44,24 @@ export class LocalGateway implements DocumentGateway {
     if (runtime !== null && (rev === undefined || rev === runtime.log.head)) {
       return { rev: runtime.log.head, update: runtime.replica.state() };
     }
-    return await this.#stored(doc_id, rev, runtime, storedState);
+    return await this.#inTime(stateAt(this.sql, doc_id, await this.committed(doc_id, rev)));
   }
 
   async rev(doc_id: string): Promise<number> {
     const runtime = this.registry.peek(doc_id)?.runtime;
     if (runtime) return runtime.log.head;
     return (await this.#head(doc_id)).head_rev;
+  }
+
+  async committed(doc_id: string, rev?: number): Promise<number> {
+    const runtime = this.registry.peek(doc_id)?.runtime ?? null;
+    const head = runtime === null ? (await this.#head(doc_id)).head_rev : runtime.log.head;
+    const wanted = rev ?? head;
+    if (wanted > head)
+      throw new ConcordError('NOT_FOUND', `The document has no revision ${wanted}; its head is ${head}.`);
+    // A revision that is still on its way to the disk is a moment away from being history.
+    if (runtime !== null) await this.#inTime(runtime.durable(wanted));
+    return wanted;
   }
 
   presence(doc_id: string): Promise<readonly PresenceEntry[]> {
@@ -75,21 +86,6 @@ export class LocalGateway implements DocumentGateway {
       });
       if (rev !== null) return { runtime, rev };
     }
-  }
-
-  async #stored<T>(
-    doc_id: string,
-    rev: number | undefined,
-    runtime: DocumentRuntime | null,
-    read: (sql: Database, doc_id: string, rev: number) => Promise<T>,
-  ): Promise<T> {
-    const head = runtime === null ? (await this.#head(doc_id)).head_rev : runtime.log.head;
-    const wanted = rev ?? head;
-    if (wanted > head)
-      throw new ConcordError('NOT_FOUND', `The document has no revision ${wanted}; its head is ${head}.`);
-    // A revision that is still on its way to the disk is a moment away from being history.
-    if (runtime !== null) await this.#inTime(runtime.durable(wanted));
-    return await this.#inTime(read(this.sql, doc_id, wanted));
   }
 
   async #head(doc_id: string): Promise<{ head_rev: number }> {

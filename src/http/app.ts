@@ -14,6 +14,7 @@ import type { AuditParts } from '../domain/audit.ts';
 import type { ContentParts } from '../domain/content.ts';
 import type { DashboardSessions } from '../domain/dashboard-sessions.ts';
 import type { DocumentParts } from '../domain/documents.ts';
+import type { HistoryParts } from '../domain/history.ts';
 import type { QueueBoard } from '../domain/queue-board.ts';
 import { ConcordError, errorBody } from '../protocol/errors.ts';
 import { adminQueueRoutes } from './admin-queues.ts';
@@ -28,6 +29,7 @@ import { editRoutes } from './edits.ts';
 import type { EndpointServices } from './endpoint.ts';
 import { jsonResponse, refusal } from './errors.ts';
 import { type HealthParts, healthRoutes } from './health.ts';
+import { historyRoutes } from './history.ts';
 import { permissionRoutes } from './permissions.ts';
 import { presenceRoutes } from './presence.ts';
 import { type Exchange, openExchange } from './request.ts';
@@ -49,7 +51,7 @@ export interface HttpParts extends EndpointServices, HealthParts {
   /** Service `users`: accounts, sessions and the audit of people. */
   readonly users: (AuthParts & AuditParts) | null;
   /** Service `documents`: documents, their content and their people. */
-  readonly documents: (DocumentParts & ContentParts) | null;
+  readonly documents: (DocumentParts & ContentParts & HistoryParts) | null;
   /** Service `collaboration`: what needs the documents' actors. */
   readonly collaboration: ContentParts | null;
   /** Service `worker`: the queue dashboard and who may see it. */
@@ -100,6 +102,7 @@ function assemble(parts: HttpParts): Elysia {
     app
       .use(documentRoutes(parts.documents, parts))
       .use(contentRoutes(parts.documents, parts))
+      .use(historyRoutes(parts.documents, parts))
       .use(permissionRoutes(parts.documents, parts))
       .use(documentAuditRoutes(parts.documents, parts))
       .use(webRoutes(parts));

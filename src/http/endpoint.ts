@@ -14,7 +14,7 @@ import { type Check, compileCheck } from '../protocol/check.ts';
 import { ConcordError, type ErrorCode, invalidField } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { operationOf } from './docs-operation.ts';
-import { jsonResponse, refusal } from './errors.ts';
+import { jsonResponse, preparedResponse, refusal } from './errors.ts';
 import { type Exchange, exchangeOf, type RequestContext } from './request.ts';
 import { readJson } from './request-body.ts';
 import type { Shape } from './schemas.ts';
@@ -50,6 +50,11 @@ export class Reply<Data> {
     readonly status: 200 | 201,
     readonly data: Data,
   ) {}
+}
+
+/** A result whose JSON was made elsewhere, since it is too long to be made in one turn of the event loop. */
+export class Prepared {
+  constructor(readonly json: string) {}
 }
 
 /** Answers with `status` instead of the route's usual one. */
@@ -91,7 +96,7 @@ export interface EndpointSpec<
   readonly errors: readonly ErrorCode[];
   handle(
     input: EndpointInput<Static<Params>, Static<Query>, Static<Body>, Auth>,
-  ): Promise<Shape<NoInfer<Data>> | Reply<Shape<NoInfer<Data>>>>;
+  ): Promise<Shape<NoInfer<Data>> | Reply<Shape<NoInfer<Data>>> | Prepared>;
 }
 
 const NOTHING = Type.Object({}, { additionalProperties: false });
@@ -123,6 +128,7 @@ export function endpoint<
     // The compiler cannot see that the checks above are those of this spec's own schemas.
     const input = checked as unknown as EndpointInput<Static<Params>, Static<Query>, Static<Body>, Auth>;
     const result = await spec.handle(input);
+    if (result instanceof Prepared) return preparedResponse(spec.status, result.json);
     const { status, data } = result instanceof Reply ? result : { status: spec.status, data: result };
     return jsonResponse(status, { success: true, data });
   };

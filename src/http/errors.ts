@@ -15,6 +15,11 @@ export function jsonResponse(status: number, body: unknown, headers: Readonly<Re
   return new Response(JSON.stringify(body), { status, headers: { 'content-type': JSON_TYPE, ...headers } });
 }
 
+/** The same for a result whose JSON is there already. */
+export function preparedResponse(status: number, data_json: string): Response {
+  return new Response(`{"success":true,"data":${data_json}}`, { status, headers: { 'content-type': JSON_TYPE } });
+}
+
 /** What the caller is told of `error`. */
 export function asConcordError(error: unknown): ConcordError {
   if (error instanceof ConcordError) return error.code === 'INTERNAL' ? new ConcordError('INTERNAL') : error;

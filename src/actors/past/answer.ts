@@ -1,0 +1,203 @@
+/**
+ * Answers a question about the past from the pieces that it is fed: a pure function of bytes, in steps, so that it runs
+ * on whatever thread and never holds more than one piece beside its result.
+ */
+import * as Y from 'yjs';
+import { isoTime } from '../../base/clock.ts';
+import type { DeltaOps } from '../../protocol/content/delta.ts';
+import type { AttributionRun } from '../../protocol/history/entry.ts';
+import { AttributionFold, DiffFold, TextFold } from '../../protocol/history/pieces.ts';
+import { unpackAttribution, unpackOps } from '../../protocol/history/segment.ts';
+import { TEXT_ROOT } from '../../protocol/snapshot.ts';
+import { mergeAll } from '../updates.ts';
+import { changeOf, EffectReader, metasOf, openState, updatesOf } from './effects.ts';
+import { inverse } from './inverse.ts';
+import type { Answers, DiffAnswer, Piece, Question } from './pieces.ts';
+import { RunsAnswer } from './runs-answer.ts';
+
+/** A question on its way to its answer. */
+export interface Answering<Kind extends keyof Answers = keyof Answers> {
+  /** Takes the next piece. True when no more are needed. */
+  feed(piece: Piece): boolean;
+  finish(): Answers[Kind];
+}
+
+/** Begins to answer. */
+export function answering(question: Question): Answering {
+  switch (question.kind) {
+    case 'text':
+      return new TextAnswer();
+    case 'state':
+      return new StateAnswer();
+    case 'diff':
+      return new DiffAnswering();
+    case 'undone':
+      return new UndoneAnswer();
+    case 'attribution':
+      return new AttributionAnswer();
+    case 'runs':
+      return new RunsAnswer(question.limit);
+  }
+}
+
+/** A text that effects are applied to. */
+class FoldedText {
+  readonly #reader = new EffectReader();
+  #fold: TextFold | null = null;
+  /** The text to begin with, as it came: if nothing is applied to it, it is the answer. */
+  #json: string | null = '[]';
+
+  feed(piece: Piece): void {
+    if (piece.kind === 'text') this.#json = piece.json;
+    else if (piece.kind === 'checkpoint') {
+      this.#json = null;
+      this.#fold = new TextFold(unpackOps(piece.bytes));
+    } else
+      for (const { delta } of this.#reader.effects(piece)) {
+        this.#fold ??= new TextFold(JSON.parse(this.#json ?? '[]') as DeltaOps);
+        this.#fold.apply(delta);
+      }
+  }
+
+  ops(): DeltaOps {
+    return this.#fold?.ops() ?? (JSON.parse(this.#json ?? '[]') as DeltaOps);
+  }
+
+  json(): string {
+    return this.#fold === null && this.#json !== null ? this.#json : JSON.stringify(this.ops());
+  }
+
+  /** The reader of effects, for whoever goes on from this text. */
+  get reader(): EffectReader {
+    return this.#reader;
+  }
+}
+
+class TextAnswer implements Answering<'text'> {
+  readonly #text = new FoldedText();
+
+  feed(piece: Piece): boolean {
+    this.#text.feed(piece);
+    return false;
+  }
+
+  finish(): Answers['text'] {
+    this.#text.reader.destroy();
+    return { ops_json: this.#text.json() };
+  }
+}
+
+/** Longer than any text. */
+const ANY_LENGTH = 2 ** 52;
+
+class DiffAnswering implements Answering<'diff'> {
+  readonly #fold = new DiffFold(ANY_LENGTH);
+
+  constructor(private readonly reader = new EffectReader()) {}
+
+  feed(piece: Piece): boolean {
+    for (const { delta } of this.reader.effects(piece)) this.#fold.apply(delta);
+    return false;
+  }
+
+  delta(): DeltaOps {
+    this.reader.destroy();
+    return this.#fold.delta();
+  }
+
+  finish(): DiffAnswer {
+    return counted(this.delta());
+  }
+}
+
+class UndoneAnswer implements Answering<'undone'> {
+  readonly #text = new FoldedText();
+  #diff: DiffAnswering | null = null;
+
+  feed(piece: Piece): boolean {
+    if (piece.kind === 'turn') this.#diff = new DiffAnswering(this.#text.reader);
+    else if (this.#diff === null) this.#text.feed(piece);
+    else this.#diff.feed(piece);
+    return false;
+  }
+
+  finish(): DiffAnswer {
+    return counted(inverse(this.#diff?.delta() ?? [], this.#text.ops()));
+  }
+}
+
+function counted(delta: DeltaOps): DiffAnswer {
+  return { delta_json: JSON.stringify(delta), ...changeOf(delta) };
+}
+
+class StateAnswer implements Answering<'state'> {
+  readonly #doc = new Y.Doc({ gc: true });
+  /** A state that nothing was added to is handed back as it is. */
+  #only: Uint8Array | null = null;
+
+  constructor() {
+    // Yjs would clean up formatting on its own, and the document has not.
+    this.#doc.on('afterTransaction', (transaction: Y.Transaction) => {
+      transaction._needFormattingCleanup = false;
+    });
+    this.#doc.getText(TEXT_ROOT);
+  }
+
+  feed(piece: Piece): boolean {
+    if (piece.kind === 'state') this.#only = openState(piece);
+    const updates = updatesOf(piece);
+    if (updates.length === 0) return false;
+    if (this.#only !== null) Y.applyUpdate(this.#doc, this.#only);
+    this.#only = null;
+    const merged = mergeAll(updates);
+    if (merged !== null) Y.applyUpdate(this.#doc, merged);
+    return false;
+  }
+
+  finish(): Answers['state'] {
+    const update = this.#only ?? Y.encodeStateAsUpdate(this.#doc);
+    this.#doc.destroy();
+    return { update };
+  }
+}
+
+class AttributionAnswer implements Answering<'attribution'> {
+  readonly #reader = new EffectReader();
+  #fold: AttributionFold | null = null;
+  #runs: AttributionRun[] | null = null;
+  /** Revisions whose author is not known yet, and who wrote the others. */
+  readonly #missing = new Set<number>();
+  readonly #tails = new Map<number, string>();
+
+  feed(piece: Piece): boolean {
+    if (this.#runs !== null) return this.#learn(piece);
+    if (piece.kind === 'attribution') this.#fold = new AttributionFold(unpackAttribution(piece.bytes));
+    else if (piece.kind === 'turn') {
+      this.#runs = this.#fold?.runs() ?? [];
+      for (const { rev } of this.#runs) this.#missing.add(rev);
+      this.#reader.destroy();
+    } else
+      for (const { rev, delta } of this.#reader.effects(piece)) {
+        this.#fold ??= new AttributionFold([]);
+        this.#fold.apply(delta, rev);
+      }
+    return false;
+  }
+
+  finish(): Answers['attribution'] {
+    if (this.#missing.size > 0) throw new Error('the author of a revision is not known');
+    let start = 0;
+    const parts = (this.#runs ?? []).map(({ length, rev }) => {
+      const part = `{"start":${start},"length":${length},${this.#tails.get(rev) ?? ''}`;
+      start += length;
+      return part;
+    });
+    return { runs_json: `[${parts.join(',')}]` };
+  }
+
+  #learn(piece: Piece): boolean {
+    for (const { rev, user_id, at } of metasOf(piece))
+      if (this.#missing.delete(rev)) this.#tails.set(rev, `"user_id":"${user_id}","rev":${rev},"at":"${isoTime(at)}"}`);
+    return this.#missing.size === 0;
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * The past of a document as storage has it: the text and the Yjs state at any committed revision, what changed between
+ * two, who wrote what, and runs of edits. It begins at the last thing kept at or before the revision in question (a
+ * checkpoint, the snapshot, what compaction left) and goes on with totals of whole segments, then single revisions, then
+ * the journal. Everything is read under one snapshot of the database, so a compaction meanwhile is not seen.
+ *
+ * Every revision that is named here must be committed; who may ask, and what is beyond the head, is others' concern.
+ */
+import type { DeltaOps } from '../../protocol/content/delta.ts';
+import type { EditRun } from '../../protocol/history/runs.ts';
+import {
+  compactedRev,
+  lacksDeltas,
+  lastCheckpoint,
+  readCompacted,
+  readPage,
+  readPast,
+  segmentEffects,
+  segmentsBack,
+  segmentUpdates,
+  snapshotBefore,
+} from '../../store/history.ts';
+import type { Database, Sql } from '../../store/postgres.ts';
+import type { StateAt, TextAt } from '../gateway.ts';
+import type { DiffAnswer } from './pieces.ts';
+import { answer, type Feed } from './threads.ts';
+
+/** Segments fetched at a time. */
+const SEGMENTS_AT_ONCE = 16;
+/** Revisions of the journal that are looked back over at a time. */
+const LOOK_BACK_REVS = 1_000;
+const NONE = new Uint8Array();
+
+/** The text at a committed revision. */
+export async function textAt(sql: Database, doc_id: string, rev: number): Promise<TextAt> {
+  const { ops_json } = await answer({ kind: 'text' }, (feed) => within(sql, doc_id, feed, (past) => past.text(rev)));
+  return { rev, ops: JSON.parse(ops_json) as DeltaOps };
+}
+
+/** The Yjs state at a committed revision. */
+export async function stateAt(sql: Database, doc_id: string, rev: number): Promise<StateAt> {
+  const { update } = await answer({ kind: 'state' }, (feed) => within(sql, doc_id, feed, (past) => past.state(rev)));
+  return { rev, update };
+}
+
+/**
+ * What turns the text at revision `from` into that at `to`. Forwards it is all edits in between as one, so what was there all
+ * along is retained and not found by comparing; backwards (`from` > `to`) it is the same undone.
+ */
+export function diffBetween(sql: Database, doc_id: string, from: number, to: number): Promise<DiffAnswer> {
+  if (from <= to)
+    return answer({ kind: 'diff' }, (feed) => within(sql, doc_id, feed, (past) => past.effects(from, to)));
+  return answer({ kind: 'undone' }, (feed) =>
+    within(sql, doc_id, feed, async (past) => {
+      await past.text(to);
+      await feed({ kind: 'turn' });
+      await past.effects(to, from);
+    }),
+  );
+}
+
+/** Who wrote each stretch of the text at `rev`, which must not be before what is compacted: JSON as the API shows it. */
+export async function attributionAt(sql: Database, doc_id: string, rev: number): Promise<string> {
+  const { runs_json } = await answer({ kind: 'attribution' }, (feed) =>
+    within(sql, doc_id, feed, (past) => past.attribution(rev)),
+  );
+  return runs_json;
+}
+
+/**
+ * Runs of edits among the revisions after `after_rev` up to `to_rev`, newest first: `limit` of them, or all there are.
+ * The run that holds `after_rev + 1` begins there.
+ */
+export async function runsBetween(
+  sql: Database,
+  doc_id: string,
+  after_rev: number,
+  to_rev: number,
+  limit: number,
+): Promise<readonly EditRun[]> {
+  if (to_rev <= after_rev) return [];
+  const { runs } = await answer({ kind: 'runs', limit }, (feed) =>
+    within(sql, doc_id, feed, (past) => past.runs(after_rev, to_rev)),
+  );
+  return runs.slice(0, limit);
+}
+
+function within(sql: Database, doc_id: string, feed: Feed, gather: (past: Past) => Promise<void>): Promise<void> {
+  return readPast(sql, async (tx) => gather(new Past(tx, doc_id, feed, await compactedRev(tx, doc_id))));
+}
+
+/** Feeds the pieces of one document under one snapshot. */
+class Past {
+  /** Up to where the document was lived through again; null while nothing had to be. */
+  #replayed: number | null = null;
+
+  constructor(
+    private readonly sql: Sql,
+    private readonly doc_id: string,
+    private readonly feed: Feed,
+    private readonly compacted: number,
+  ) {}
+
+  /** The text to begin with, and what leads from there to `rev`. */
+  async text(rev: number): Promise<void> {
+    const { sql, doc_id } = this;
+    const snapshot = await snapshotBefore(sql, doc_id, rev, 'text');
+    const checkpoint = snapshot === null ? await lastCheckpoint(sql, doc_id, rev) : null;
+    if (snapshot !== null) await this.feed({ kind: 'text', json: snapshot.text });
+    else if (checkpoint !== null) await this.feed({ kind: 'checkpoint', bytes: checkpoint.checkpoint });
+    await this.effects(snapshot?.rev ?? checkpoint?.rev ?? 0, rev);
+  }
+
+  /** What the revisions after `after_rev` up to `to_rev` did. */
+  async effects(after_rev: number, to_rev: number): Promise<void> {
+    const { sql, doc_id, feed, compacted } = this;
+    const packed = Math.min(to_rev, compacted);
+    for (let at = after_rev; at < packed; ) {
+      const segments = await segmentEffects(sql, doc_id, at, packed, SEGMENTS_AT_ONCE);
+      for (const { from_rev, to_rev: last, whole, effect } of segments) {
+        if (whole) await feed({ kind: 'total', bytes: effect });
+        else
+          await feed({ kind: 'segment', from_rev, deltas: effect, updates: NONE, meta: NONE, after_rev: at, to_rev });
+        at = Math.min(last, packed);
+      }
+      if (segments.length === 0) throw new Error(`no segment of document ${doc_id} holds revision ${at + 1}`);
+    }
+    await this.#journal(Math.max(after_rev, compacted), to_rev);
+  }
+
+  async state(rev: number): Promise<void> {
+    const { sql, doc_id, feed } = this;
+    let at = await this.#begin(rev);
+    while (at < Math.min(rev, this.compacted)) {
+      const segments = await segmentUpdates(sql, doc_id, at, rev, SEGMENTS_AT_ONCE);
+      for (const { from_rev, to_rev, updates } of segments) {
+        await feed({ kind: 'segment', from_rev, deltas: NONE, updates, meta: NONE, after_rev: at, to_rev: rev });
+        at = Math.min(to_rev, rev);
+      }
+      if (segments.length === 0) throw new Error(`no segment of document ${doc_id} holds revision ${at + 1}`);
+    }
+    while (at < rev) {
+      const page = await readPage(sql, doc_id, at, rev, true);
+      await feed({ kind: 'journal', page, after_rev: at, to_rev: rev });
+      at = page.to_rev;
+    }
+  }
+
+  async attribution(rev: number): Promise<void> {
+    const { sql, doc_id, feed, compacted } = this;
+    const { attribution } = await readCompacted(sql, doc_id);
+    if (attribution !== null) await feed({ kind: 'attribution', bytes: attribution });
+    await this.#journal(compacted, rev);
+    await feed({ kind: 'turn' });
+    for (let at = rev; at > compacted; at -= LOOK_BACK_REVS) {
+      const after_rev = Math.max(at - LOOK_BACK_REVS, compacted);
+      const page = await readPage(sql, doc_id, after_rev, at, false);
+      if (await feed({ kind: 'journal', page, after_rev, to_rev: at })) return;
+    }
+    await this.#segmentsBack(0, compacted, false);
+  }
+
+  async runs(after_rev: number, to_rev: number): Promise<void> {
+    const { sql, doc_id, feed, compacted } = this;
+    const tail = Math.max(after_rev, compacted);
+    if (to_rev > tail && (await lacksDeltas(sql, doc_id, tail, to_rev))) await this.#journal(tail, to_rev);
+    else
+      for (let at = to_rev; at > tail; at -= LOOK_BACK_REVS) {
+        const before = Math.max(at - LOOK_BACK_REVS, tail);
+        const page = await readPage(sql, doc_id, before, at, false);
+        if (await feed({ kind: 'journal', page, after_rev: before, to_rev: at })) return;
+      }
+    if (after_rev < compacted) await this.#segmentsBack(after_rev, Math.min(to_rev, compacted), true);
+  }
+
+  /** The journal; where effects were not computed, from a state before it on. */
+  async #journal(after_rev: number, to_rev: number): Promise<void> {
+    const { sql, doc_id, feed } = this;
+    if (after_rev >= to_rev) return;
+    const lacks = this.#replayed !== null || (await lacksDeltas(sql, doc_id, after_rev, to_rev));
+    if (lacks) this.#replayed ??= await this.#begin(after_rev);
+    for (let at = this.#replayed ?? after_rev; at < to_rev; ) {
+      const page = await readPage(sql, doc_id, at, to_rev, lacks);
+      await feed({ kind: 'journal', page, after_rev, to_rev });
+      at = page.to_rev;
+    }
+    if (lacks) this.#replayed = to_rev;
+  }
+
+  /** Feeds the last Yjs state that was kept at or before `rev`; returns its revision. */
+  async #begin(rev: number): Promise<number> {
+    const { sql, doc_id, feed, compacted } = this;
+    const snapshot = await snapshotBefore(sql, doc_id, rev, 'state');
+    if (snapshot !== null) {
+      await feed({ kind: 'state', state: snapshot.state, compressed: false });
+      return snapshot.rev;
+    }
+    const { state } = compacted <= rev ? await readCompacted(sql, doc_id) : { state: null };
+    await feed({ kind: 'state', state: state ?? EMPTY_STATE, compressed: state !== null });
+    return state === null ? 0 : compacted;
+  }
+
+  async #segmentsBack(after_rev: number, to_rev: number, with_deltas: boolean): Promise<void> {
+    const { sql, doc_id, feed } = this;
+    for (let at = to_rev; at > after_rev; ) {
+      const segments = await segmentsBack(sql, doc_id, at, SEGMENTS_AT_ONCE, with_deltas);
+      for (const { from_rev, meta, deltas } of segments) {
+        if (await feed({ kind: 'segment', from_rev, deltas, updates: NONE, meta, after_rev, to_rev: at })) return;
+        at = from_rev - 1;
+        if (at <= after_rev) return;
+      }
+      if (segments.length === 0) return;
+    }
+  }
+}
+
+const EMPTY_STATE = Uint8Array.of(0, 0);

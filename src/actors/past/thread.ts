@@ -1,0 +1,28 @@
+/** The thread that large questions about the past are answered on: see threads.ts. One question at a time. */
+import { type Answering, answering } from './answer.ts';
+import type { ToThread } from './threads.ts';
+
+declare const self: Worker;
+
+let now: Answering | null = null;
+
+self.onmessage = (event: MessageEvent<ToThread>) => {
+  try {
+    self.postMessage({ ok: true, value: step(event.data) });
+  } catch (error) {
+    now = null;
+    self.postMessage({ ok: false, message: error instanceof Error ? error.message : String(error) });
+  }
+};
+
+function step(message: ToThread): unknown {
+  if ('question' in message) {
+    now = answering(message.question);
+    return null;
+  }
+  if (now === null) throw new Error('there is no question to go on with');
+  if ('piece' in message) return now.feed(message.piece);
+  const answer = now.finish();
+  now = null;
+  return answer;
+}

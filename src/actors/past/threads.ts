@@ -1,0 +1,123 @@
+/**
+ * Where questions about the past are answered. One turn of the event loop serves all documents of a node, so what is
+ * large goes to a thread; what is small is done right here, since even a thread that is there already costs more.
+ *
+ * Threads are kept for the next question: starting one takes longer than most answers. There are few, each works on one
+ * question at a time, and those who would have to wait long are sent away with `RATE_LIMITED`.
+ */
+import { ConcordError } from '../../protocol/errors.ts';
+import { answering } from './answer.ts';
+import { type Answers, type Piece, type Question, weightOf } from './pieces.ts';
+
+/** Questions up to this weight are answered right here. */
+const SMALL_WEIGHT_MAX = 48 * 1024;
+
+/** Questions at a time: each may hold a connection and a thread. */
+const QUESTIONS_MAX = 4;
+const WAITING_MAX = 64;
+/** Threads that are kept when nobody asks. */
+const IDLE_MAX = 2;
+/** When those who are sent away may come again, seconds. */
+const RETRY_AFTER_S = 5;
+
+/** What a thread is told. */
+export type ToThread = { readonly question: Question } | { readonly piece: Piece } | { readonly finish: true };
+
+type FromThread = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly message: string };
+
+/** Takes the pieces that answer a question; true from it when no more are needed. */
+export type Feed = (piece: Piece) => Promise<boolean>;
+
+/**
+ * Answers `question` from what `gather` feeds, which is not called before there is room for it.
+ * Errors: RATE_LIMITED (too many at once), and those of `gather`.
+ */
+export async function answer<Q extends Question>(
+  question: Q,
+  gather: (feed: Feed) => Promise<void>,
+): Promise<Answers[Q['kind']]> {
+  if (running < QUESTIONS_MAX) running += 1;
+  else if (waiting.length >= WAITING_MAX)
+    throw new ConcordError('RATE_LIMITED', 'Too many questions at once; try again.', undefined, RETRY_AFTER_S);
+  // Whoever ends hands its place over, so it is not counted anew.
+  else await new Promise<void>((resolve) => waiting.push(resolve));
+  try {
+    return await answerNow(question, gather);
+  } finally {
+    const next = waiting.shift();
+    if (next === undefined) running -= 1;
+    else next();
+  }
+}
+
+async function answerNow<Q extends Question>(
+  question: Q,
+  gather: (feed: Feed) => Promise<void>,
+): Promise<Answers[Q['kind']]> {
+  const small: Piece[] = [];
+  let weight = 0;
+  let thread: Thread | null = null;
+  const feed: Feed = async (piece) => {
+    weight += weightOf(piece);
+    if (thread === null && weight <= SMALL_WEIGHT_MAX) {
+      small.push(piece);
+      return false;
+    }
+    if (thread === null) {
+      thread = idle.pop() ?? new Thread();
+      await thread.ask({ question });
+      for (const held of small) await thread.ask({ piece: held });
+    }
+    return (await thread.ask({ piece })) as boolean;
+  };
+  try {
+    await gather(feed);
+    // The compiler does not see what `feed` does.
+    const busy = thread as Thread | null;
+    if (busy !== null) return (await busy.ask({ finish: true })) as Answers[Q['kind']];
+  } finally {
+    (thread as Thread | null)?.giveBack();
+  }
+  const here = answering(question);
+  for (const piece of small) here.feed(piece);
+  return here.finish() as Answers[Q['kind']];
+}
+
+/** A thread and its one question. */
+class Thread {
+  // A process that has nothing else to do may end.
+  readonly #worker = new Worker(new URL('./thread.ts', import.meta.url).href, { ref: false });
+  #waiting: PromiseWithResolvers<unknown> | null = null;
+  #broken = false;
+
+  constructor() {
+    this.#worker.onmessage = ({ data }: MessageEvent<FromThread>) => {
+      if (data.ok) this.#waiting?.resolve(data.value);
+      else this.#fail(`a question about the past failed: ${data.message}`);
+    };
+    this.#worker.onerror = (event) => this.#fail(`the thread for the past ended: ${event.message}`);
+  }
+
+  /** Tells the thread something and waits until it is done. */
+  ask(message: ToThread): Promise<unknown> {
+    this.#waiting = Promise.withResolvers<unknown>();
+    this.#worker.postMessage(message);
+    return this.#waiting.promise;
+  }
+
+  /** Done with it: the next who waits may have it. */
+  giveBack(): void {
+    // One that was left in the middle begins anew with the next question.
+    if (this.#broken || idle.length >= IDLE_MAX) this.#worker.terminate();
+    else idle.push(this);
+  }
+
+  #fail(message: string): void {
+    this.#broken = true;
+    this.#waiting?.reject(new Error(message));
+  }
+}
+
+const idle: Thread[] = [];
+const waiting: (() => void)[] = [];
+let running = 0;
