@@ -36,6 +36,7 @@ test('with the required settings alone everything else has its documented defaul
     version_pause_s: 300,
     version_edits: 500,
     work_interval_s: 30,
+    audit_retention_days: 400,
   });
 });
 
@@ -58,6 +59,7 @@ test('every setting is read from its variable', () => {
     VERSION_PAUSE_SECONDS: '2',
     VERSION_EDITS: '10',
     WORK_INTERVAL_SECONDS: '1',
+    AUDIT_RETENTION_DAYS: '30',
   });
   expect(config).toEqual({
     database_url: 'postgresql://db/concord',
@@ -77,6 +79,7 @@ test('every setting is read from its variable', () => {
     version_pause_s: 2,
     version_edits: 10,
     work_interval_s: 1,
+    audit_retention_days: 30,
   });
 });
 

@@ -27,6 +27,8 @@ export interface Config {
   readonly refresh_token_ttl_s: number;
   /** Off for load tests only. */
   readonly rate_limits: boolean;
+  /** Days that the audit log is kept. Months go whole, so what is kept is up to a month more. */
+  readonly audit_retention_days: number;
   readonly sentry_dsn: string | null;
   readonly log_level: string;
   /** Origins that browsers may call from; empty allows none but our own. */
@@ -81,6 +83,7 @@ export function readConfig(env: Environment = process.env): Config {
     access_token_ttl_s: integer(env, 'ACCESS_TOKEN_TTL', 900, 1, 86_400 * 30),
     refresh_token_ttl_s: integer(env, 'REFRESH_TOKEN_TTL', 2_592_000, 1, 86_400 * 3650),
     rate_limits: choice(env, 'RATE_LIMITS', ['on', 'off'], 'on') === 'on',
+    audit_retention_days: integer(env, 'AUDIT_RETENTION_DAYS', 400, 30, 36_500),
     sentry_dsn: env.SENTRY_DSN ? url(env, 'SENTRY_DSN', ['https:', 'http:']) : null,
     log_level: choice(env, 'LOG_LEVEL', LOG_LEVELS, 'info'),
     cors_origins: origins(env),

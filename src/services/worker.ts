@@ -3,7 +3,9 @@
  * jobs are done where the service runs. Who does the jobs of which queue stands here and nowhere else.
  */
 import type { Timer } from '../base/clock.ts';
+import { moveEvent } from '../store/audit.ts';
 import { connectRedis } from '../store/redis.ts';
+import { startRelay } from '../workers/outbox-relay.ts';
 import { measureWhenRead } from '../workers/queue-metrics.ts';
 import {
   closeQueues,
@@ -14,6 +16,7 @@ import {
   type Queues,
   startWorkers,
 } from '../workers/queues.ts';
+import { keepRetention, startRetention } from '../workers/retention.ts';
 import { lookAtWork, startScheduler } from '../workers/schedule.ts';
 import { snapshotDocument } from '../workers/snapshots.ts';
 import { keepVersions } from '../workers/versions.ts';
@@ -43,7 +46,12 @@ export function createWorkerService(node: NodeParts): WorkerService {
       const redis = connect('worker');
       measureWhenRead({ queues: QUEUE_NAMES.map((name) => queues[name].bull), sql: node.sql }, clock, node.metrics);
       const { stop } = startWorkers(redis, handlers(node, queues), node);
-      working = { redis, stop, timers: [startScheduler(clock, queues, config.work_interval_s * 1_000)] };
+      const timers = [
+        startScheduler(clock, queues, config.work_interval_s * 1_000),
+        startRelay({ ...node, queues }),
+        startRetention(clock, queues),
+      ];
+      working = { redis, stop, timers };
     },
     async close() {
       for (const timer of working?.timers ?? []) timer.cancel();
@@ -56,11 +64,13 @@ export function createWorkerService(node: NodeParts): WorkerService {
 }
 
 /** Who works which queue: an entry a queue. */
-function handlers({ sql, clock, random, config }: NodeParts, queues: Queues): readonly QueueHandler[] {
+function handlers({ sql, clock, random, log, config }: NodeParts, queues: Queues): readonly QueueHandler[] {
   const pace = { pause_ms: config.version_pause_s * 1_000, edits: config.version_edits };
   return [
     handler('schedule', 1, () => lookAtWork({ sql, clock, queues, pace })),
     handler('snapshots', 2, ({ doc_id }) => snapshotDocument(sql, doc_id)),
     handler('versions', 2, ({ doc_id }) => keepVersions({ sql, clock, random }, pace, doc_id)),
+    handler('audit', 4, ({ event_id }) => moveEvent(sql, event_id)),
+    handler('retention', 1, () => keepRetention({ sql, clock, log, ...config })),
   ];
 }
