@@ -60,7 +60,7 @@ export async function startServer(node: NodeParts): Promise<Running> {
     ready: async () => (draining ? { ok: false, reason: 'this node is shutting down' } : await storesAnswer(node)),
     users: runs('users') ? { ...users, sql } : null,
     documents: runs('documents') ? { sql, clock, random, gateway, signals } : null,
-    collaboration: runs('collaboration') ? { sql, random, gateway } : null,
+    collaboration: runs('collaboration') ? { sql, clock, random, gateway } : null,
     worker: runs('worker') ? { board: createBoard(worker.queues), dashboard: new DashboardSessions(dashboard) } : null,
   });
 

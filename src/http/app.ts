@@ -16,6 +16,8 @@ import type { DashboardSessions } from '../domain/dashboard-sessions.ts';
 import type { DocumentParts } from '../domain/documents.ts';
 import type { HistoryParts } from '../domain/history.ts';
 import type { QueueBoard } from '../domain/queue-board.ts';
+import type { RestoreParts } from '../domain/restore.ts';
+import type { VersionParts } from '../domain/versions.ts';
 import { ConcordError, errorBody } from '../protocol/errors.ts';
 import { adminQueueRoutes } from './admin-queues.ts';
 import { adminSignInRoutes } from './admin-sign-in.ts';
@@ -34,6 +36,7 @@ import { permissionRoutes } from './permissions.ts';
 import { presenceRoutes } from './presence.ts';
 import { type Exchange, openExchange } from './request.ts';
 import { userRoutes } from './users.ts';
+import { restoreRoutes, versionRoutes } from './versions.ts';
 import { webRoutes } from './web.ts';
 
 /** What the HTTP door is made of. A resource that is null belongs to a service that does not run here. */
@@ -51,9 +54,9 @@ export interface HttpParts extends EndpointServices, HealthParts {
   /** Service `users`: accounts, sessions and the audit of people. */
   readonly users: (AuthParts & AuditParts) | null;
   /** Service `documents`: documents, their content and their people. */
-  readonly documents: (DocumentParts & ContentParts & HistoryParts) | null;
+  readonly documents: (DocumentParts & ContentParts & HistoryParts & VersionParts) | null;
   /** Service `collaboration`: what needs the documents' actors. */
-  readonly collaboration: ContentParts | null;
+  readonly collaboration: (ContentParts & RestoreParts) | null;
   /** Service `worker`: the queue dashboard and who may see it. */
   readonly worker: { readonly board: QueueBoard; readonly dashboard: DashboardSessions } | null;
 }
@@ -103,11 +106,15 @@ function assemble(parts: HttpParts): Elysia {
       .use(documentRoutes(parts.documents, parts))
       .use(contentRoutes(parts.documents, parts))
       .use(historyRoutes(parts.documents, parts))
+      .use(versionRoutes(parts.documents, parts))
       .use(permissionRoutes(parts.documents, parts))
       .use(documentAuditRoutes(parts.documents, parts))
       .use(webRoutes(parts));
   if (parts.collaboration !== null)
-    app.use(editRoutes(parts.collaboration, parts)).use(presenceRoutes(parts.collaboration, parts));
+    app
+      .use(editRoutes(parts.collaboration, parts))
+      .use(presenceRoutes(parts.collaboration, parts))
+      .use(restoreRoutes(parts.collaboration, parts));
   if (parts.worker !== null) {
     const admin = { ...parts, ...parts.worker };
     app.use(adminSignInRoutes(admin)).use(adminQueueRoutes(admin));

@@ -76,3 +76,11 @@ export async function openRestWorld(): Promise<RestWorld> {
     },
   };
 }
+
+/** What the audit was told about this target: what is on its way there, and what arrived. */
+export async function told({ sql }: TestServer, target_id: string): Promise<readonly unknown[]> {
+  return await sql`
+    SELECT action, actor_id, document_id, details, ip, request_id FROM outbox WHERE target_id = ${target_id}
+    UNION ALL
+    SELECT action, actor_id, document_id, details, ip, request_id FROM audit_log WHERE target_id = ${target_id}`;
+}

@@ -1,0 +1,151 @@
+/**
+ * Going back to an earlier text. History is never rewritten: the difference between the present and the past is an edit
+ * like any other, which live editors receive, can undo, and go on typing through.
+ *
+ * 1. The change is made against the head that is on disk, and carries that as its base, so whatever is typed between then
+ *    and its turn is carried over it and stays.
+ * 2. Two restores that were made against the same head would put the old text there twice. So a document has one at a
+ *    time, and the next is made against what the one before left. In this process they stand in line; a lock in
+ *    PostgreSQL that is only tried keeps other processes out.
+ * 3. Where the text is already what it was, nothing is edited. That is what a caller finds who repeats a call that was
+ *    answered 503: its edit was taken and is in the text by now, or was not and never will be.
+ * 4. The version, and the event for the audit, are written together once the edit is on disk.
+ */
+import type { DocumentGateway, TextAt } from '../actors/gateway.ts';
+import { diffBetween } from '../actors/past/reader.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import { type DeltaOps, docLength } from '../protocol/content/delta.ts';
+import { difference } from '../protocol/content/difference.ts';
+import { ConcordError, invalidField, unavailable } from '../protocol/errors.ts';
+import { lockDocument } from '../store/documents.ts';
+import { recordEvent, type Source } from '../store/outbox.ts';
+import type { Database, Sql } from '../store/postgres.ts';
+import { findRestore, lockRestore } from '../store/versions.ts';
+import { requireRole } from './access.ts';
+import { eventOf } from './audit.ts';
+import { Line } from './content-heavy.ts';
+import { knownVersion, newVersion } from './versions.ts';
+
+/** What a {@link Restores} works with. */
+export interface RestoreParts {
+  readonly sql: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly gateway: Pick<DocumentGateway, 'committed' | 'text' | 'edit'>;
+}
+
+/** Where to go back to: exactly one of the two. */
+export interface RestoreTarget {
+  readonly rev?: number | undefined;
+  readonly version_id?: string | undefined;
+}
+
+/** What came of it. */
+export interface Restored {
+  readonly rev: number;
+  readonly version_id: string;
+}
+
+/** Lines that documents are spread over. Each holds a connection while it works, and the pool has other users. */
+const LINES = 4;
+/** Restores that may wait in one line. */
+const WAITING_MAX = 50;
+/** Heads that a restore is made against before it gives up: each was left behind by more edits than an owner remembers. */
+const TRIES_MAX = 3;
+/** Comparing texts costs their length times the length of what differs; beyond this the history tells the difference. */
+const COMPARE_COST_MAX = 2_000_000;
+
+/** Takes documents back. One per process. */
+export class Restores {
+  readonly #lines = Array.from({ length: LINES }, () => new Line(1, WAITING_MAX));
+
+  constructor(private readonly parts: RestoreParts) {}
+
+  /**
+   * Makes the text what it was at a revision, or in a version, and keeps the result as a version; editors may.
+   * Errors: VALIDATION_ERROR (not exactly one target), NOT_FOUND (document, version, or a revision beyond the head),
+   * FORBIDDEN, STALE_REVISION (the document changes faster than it can be restored), RATE_LIMITED, UNAVAILABLE.
+   */
+  async restore(user_id: string, doc_id: string, target: RestoreTarget, source: Source): Promise<Restored> {
+    const { sql } = this.parts;
+    await requireRole(sql, doc_id, user_id, 'editor');
+    const rev = await targetRev(sql, doc_id, target);
+    const line = this.#lines[Number.parseInt(doc_id.slice(-4), 16) % LINES] as Line;
+    return line.run(async () => {
+      const done = await sql.begin(async (step) => {
+        if (!(await lockRestore(step, doc_id))) throw unavailable('The document is being restored already.', 1);
+        const head = await goBack(this.parts, user_id, doc_id, rev);
+        return {
+          version_id: await keepRestore(this.parts, step, { user_id, doc_id, head, from_rev: rev }, source),
+          head,
+        };
+      });
+      return { rev: done.head, version_id: done.version_id };
+    });
+  }
+}
+
+async function targetRev(sql: Sql, doc_id: string, { rev, version_id }: RestoreTarget): Promise<number> {
+  if (rev !== undefined && version_id === undefined) return rev;
+  if (rev === undefined && version_id !== undefined) return (await knownVersion(sql, doc_id, version_id)).rev;
+  const issue = 'must be there, or version_id in its place, and not both';
+  throw invalidField('/rev', issue);
+}
+
+/** Makes the text what it was at `rev`; resolves to the revision in which it stands, once that is on disk. */
+async function goBack(parts: RestoreParts, user_id: string, doc_id: string, rev: number): Promise<number> {
+  const { gateway, random } = parts;
+  const past = await gateway.text(doc_id, rev);
+  for (let tries = 1; ; tries += 1) {
+    const present = await gateway.text(doc_id, await gateway.committed(doc_id));
+    if (Bun.deepEquals(present.ops, past.ops)) return present.rev;
+    const delta = await change(parts.sql, doc_id, present, past);
+    if (delta.length === 0) return present.rev;
+    const edit = { doc_id, user_id, client_id: random.id(), seq: null, base_rev: present.rev };
+    try {
+      return (await gateway.edit({ ...edit, delta })).rev;
+    } catch (error) {
+      const code = error instanceof ConcordError ? error.code : null;
+      // A Yjs client may have cut a surrogate pair in two, which no delta may do: then the whole text is replaced.
+      if (code === 'VALIDATION_ERROR') return (await gateway.edit({ ...edit, delta: replacement(present, past) })).rev;
+      if (code !== 'STALE_REVISION' || tries === TRIES_MAX) throw error;
+    }
+  }
+}
+
+/** The ops that turn the present into the past. */
+async function change(sql: Database, doc_id: string, present: TextAt, past: TextAt): Promise<DeltaOps> {
+  const edited = await diffBetween(sql, doc_id, present.rev, past.rev);
+  const cost = (docLength(present.ops) + docLength(past.ops)) * (edited.inserted + edited.deleted);
+  const delta =
+    cost <= COMPARE_COST_MAX ? difference(present.ops, past.ops) : (JSON.parse(edited.delta_json) as DeltaOps);
+  return delta.map(wellFormed);
+}
+
+function replacement(present: TextAt, past: TextAt): DeltaOps {
+  return [...past.ops.map(wellFormed), { delete: docLength(present.ops) }];
+}
+
+/** Half a surrogate pair, which a Yjs client can leave in a text, comes back as what it would be on any wire: U+FFFD. */
+function wellFormed(op: DeltaOps[number]): DeltaOps[number] {
+  return typeof op.insert === 'string' ? { ...op, insert: op.insert.toWellFormed() } : op;
+}
+
+/** Keeps the version of a restore, or finds the one that this user's same restore left there, and returns its id. */
+async function keepRestore(
+  parts: RestoreParts,
+  sql: Sql,
+  { user_id, doc_id, head, from_rev }: { user_id: string; doc_id: string; head: number; from_rev: number },
+  source: Source,
+): Promise<string> {
+  await lockDocument(sql, doc_id);
+  const known = await findRestore(sql, doc_id, head, user_id);
+  if (known !== null) return known.id;
+  const made = { rev: head, name: null, kind: 'restore', created_by: user_id } as const;
+  const version = await newVersion(parts, sql, doc_id, made);
+  const details = { rev: head, from_rev };
+  const happening = { actor_id: user_id, document_id: doc_id, target_id: version.id, details };
+  await recordEvent(sql, eventOf(parts, source, { action: 'document.restored', ...happening }));
+  return version.id;
+}
