@@ -38,6 +38,8 @@ export class Ledger {
   readonly doubtful = new Set<string>();
   /** What went wrong on the way. */
   readonly faults: string[] = [];
+  /** Whether what was typed once may have been written again by a restore. */
+  rewritten = false;
   #next = 0xe000;
 
   /** A character that nobody else types; null every other time, for an edit without one. */
@@ -49,6 +51,12 @@ export class Ledger {
   edited(edit: Delta, text: string): void {
     for (const { insert } of edit.ops) if (typeof insert === 'string' && isMarker(insert)) this.typed.add(insert);
     this.doubt(deletedBy(edit, text));
+  }
+
+  /** The document was taken back to some earlier text. */
+  restored(): void {
+    this.rewritten = true;
+    for (const marker of this.typed) this.doubtful.add(marker);
   }
 
   /** This text may be there or not. */

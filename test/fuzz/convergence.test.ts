@@ -16,6 +16,17 @@ test(
 );
 
 test(
+  '100 seeds: the same while somebody restores earlier revisions, which doubles nothing and gives the exact text of then',
+  async () => {
+    expect(await runSeeds({ seeds: range(1, 100), trouble: null, restores: true })).toEqual({
+      failures: [],
+      errors: [],
+    });
+  },
+  TEST_MS_MAX,
+);
+
+test(
   '8 seeds: the same while the server stops and starts again in the middle',
   async () => {
     expect(await runSeeds({ seeds: range(1, 8), trouble: 'restart' })).toEqual({ failures: [], errors: [] });

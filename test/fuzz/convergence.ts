@@ -5,6 +5,7 @@
  *   bun test/fuzz/convergence.ts --seed=17 --verbose            one seed, with everything that happens in it
  *   bun test/fuzz/convergence.ts --seed=17 --repeat=50          the same again and again, since timing differs
  *   bun test/fuzz/convergence.ts --seeds=20 --trouble=restart   the server restarts in the middle
+ *   bun test/fuzz/convergence.ts --seeds=100 --restores         somebody restores earlier revisions in between
  *
  * `--trouble` is what befalls the server: `none`, `owner_lost` or `restart`. Without it, every fourth seed loses owners.
  */
@@ -17,6 +18,8 @@ export interface Run {
   readonly seeds: readonly number[];
   /** Null: by the seed. */
   readonly trouble: Trouble | null;
+  /** Whether somebody restores earlier revisions in between. */
+  readonly restores?: boolean;
   /** Told the whole log of each seed that passed. */
   readonly passed?: (log: readonly string[]) => void;
 }
@@ -59,7 +62,12 @@ async function inLanes(server: TestServer, cast: Cast, run: Run): Promise<string
   const waiting = [...run.seeds];
   const lane = async (): Promise<void> => {
     for (let seed = waiting.shift(); seed !== undefined; seed = waiting.shift()) {
-      const scenario = new Scenario(seed, server, run.trouble ?? (seed % 4 === 0 ? 'owner_lost' : 'none'));
+      const scenario = new Scenario(
+        seed,
+        server,
+        run.trouble ?? (seed % 4 === 0 ? 'owner_lost' : 'none'),
+        run.restores,
+      );
       const failure = await scenario.play(cast);
       if (failure === null) run.passed?.(scenario.log);
       else failures.push(failure);
@@ -73,7 +81,9 @@ async function inLanes(server: TestServer, cast: Cast, run: Run): Promise<string
 async function withRestarts(server: TestServer, cast: Cast, run: Run): Promise<string[]> {
   const failures: string[] = [];
   for (let from = 0; from < run.seeds.length; from += LANES) {
-    const group = run.seeds.slice(from, from + LANES).map((seed) => new Scenario(seed, server, 'restart'));
+    const group = run.seeds
+      .slice(from, from + LANES)
+      .map((seed) => new Scenario(seed, server, 'restart', run.restores));
     let missing = group.length;
     let restarted: Promise<void> | null = null;
     const { promise: allAreHalfway, resolve: meet } = Promise.withResolvers<void>();
@@ -122,7 +132,12 @@ async function main(): Promise<number> {
   try {
     const began = performance.now();
     const passed = verbose ? (log: readonly string[]) => console.log(log.join('\n')) : () => {};
-    const { failures, errors } = await runSeeds({ seeds, trouble: troubleOption(), passed });
+    const { failures, errors } = await runSeeds({
+      seeds,
+      trouble: troubleOption(),
+      restores: process.argv.includes('--restores'),
+      passed,
+    });
     for (const failure of failures) console.log(`${failure}\n`);
     for (const error of errors) console.log('the server says:', error);
     const seconds = ((performance.now() - began) / 1000).toFixed(1);

@@ -11,6 +11,7 @@ import type { TestServer, TestUser } from '../support/server.ts';
 import { JsonActor, Ledger, RestActor, type Stage, YjsActor } from './actors.ts';
 import { checkEnd, type Ended, settle } from './checks.ts';
 import { Dice } from './edits.ts';
+import { Restorer } from './restorer.ts';
 import { holdUp, type Usurper } from './usurper.ts';
 
 /** What is done to the server while they edit. */
@@ -49,10 +50,17 @@ export class Scenario {
   readonly #began = performance.now();
   #viewer: Editor | null = null;
   #rest: RestActor | null = null;
+  #restorer: Restorer | null = null;
   #doc_id = '';
   #usurper: Usurper | null = null;
 
-  constructor(seed: number, server: TestServer, trouble: Trouble) {
+  constructor(
+    seed: number,
+    server: TestServer,
+    trouble: Trouble,
+    /** Whether somebody restores in between. */
+    private readonly restores = false,
+  ) {
     this.#seed = seed;
     this.#server = server;
     this.#trouble = trouble;
@@ -94,6 +102,11 @@ export class Scenario {
     }
     await this.#close();
     const ended = this.#ended();
+    const rev = await settle(ended);
+    await checkEnd(ended, rev);
+    if (this.#restorer === null) return;
+    await this.#restorer.finish(rev);
+    this.#ledger.restored();
     await checkEnd(ended, await settle(ended));
   }
 
@@ -120,6 +133,7 @@ export class Scenario {
       await this.#breathe();
     }
     this.#rest = new RestActor(stage('rest', editor));
+    if (this.restores) this.#restorer = new Restorer(stage('restorer', owner));
   }
 
   #stage(name: string, user: TestUser): Stage {
@@ -142,6 +156,7 @@ export class Scenario {
     const what = dice.below(40);
     const [first, ...others] = [...this.#json, ...this.#yjs];
     if (first === undefined) return;
+    if (this.#restorer !== null && dice.once(8)) this.#restorer.act();
     const editor = dice.pick<Editor>([first, ...others]);
     if (what < 26) editor.edit();
     else if (what < 33) editor.disturb();
@@ -176,7 +191,7 @@ export class Scenario {
     await this.#usurp();
     this.#note('all', 'come to rest');
     for (const actor of this.#editors()) actor.calm();
-    await this.#rest?.calm();
+    await Promise.all([this.#rest?.calm(), this.#restorer?.calm()]);
   }
 
   #editors(): Editor[] {
@@ -212,7 +227,7 @@ export class Scenario {
       SELECT rev, epoch, client_id, seq, delta FROM document_updates WHERE doc_id = ${this.#doc_id || null} ORDER BY rev`;
     return [
       `seed ${this.#seed} failed: ${error instanceof Error ? error.message : error}`,
-      `replay it with: bun test/fuzz/convergence.ts --seed=${this.#seed} --trouble=${this.#trouble} --verbose`,
+      `replay it with: bun test/fuzz/convergence.ts --seed=${this.#seed} --trouble=${this.#trouble}${this.restores ? ' --restores' : ''} --verbose`,
       'what happened (milliseconds, who, what):',
       ...this.#log,
       'the journal (rev, epoch, who, seq, delta):',
