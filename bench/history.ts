@@ -1,0 +1,239 @@
+/**
+ * Measures the history of a long document: `bun bench/history.ts FILE [--revs N]`.
+ *
+ * FILE is an editing trace (see trace.ts); every keystroke is a revision. The history is written as the journal has it (see
+ * history-seed.ts), then: opening from storage before and after compaction; compaction itself, and what somebody who types
+ * into the same document feels of it; what all of it takes on disk; content, diffs and attribution over REST, each held
+ * against a replay of the trace. A server is started for it and removed in the end.
+ */
+import { parseArgs } from 'node:util';
+import Delta from 'quill-delta';
+import { loadDocument } from '../src/actors/loader.ts';
+import { systemClock } from '../src/base/clock.ts';
+import { createLog } from '../src/base/log.ts';
+import type { DeltaOps } from '../src/protocol/content/delta.ts';
+import { readHead } from '../src/store/heads.ts';
+import { connectDatabase } from '../src/store/postgres.ts';
+import { compactDocument } from '../src/workers/compaction.ts';
+import { snapshotDocument } from '../src/workers/snapshots.ts';
+import { Latencies } from './figures.ts';
+import { seedHistory } from './history-seed.ts';
+import { startOwnServer } from './own-server.ts';
+import { createDocument, doorUrl, type Place } from './place.ts';
+import { readTrace } from './trace.ts';
+
+const PROBES = 50;
+const OPENINGS = 20;
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { revs: { type: 'string' } } });
+const [file] = positionals;
+if (file === undefined) {
+  console.error('usage: bun bench/history.ts FILE [--revs N]');
+  process.exit(1);
+}
+const rows: string[][] = [];
+const note = (what: string, ...figures: string[]): void => {
+  rows.push([what, figures.join(', ')]);
+  console.log(`${what.padEnd(58)} ${figures.join(', ')}`);
+};
+const ms = (value: number): string => `${value.toFixed(1)} ms`;
+
+const server = await startOwnServer();
+const sql = connectDatabase(server.database_url, { connections_max: 4, application_name: 'bench' });
+let right = false;
+try {
+  right = await measure();
+} finally {
+  await sql.end({ timeout: 1 });
+  await server.stop();
+}
+console.log(right ? 'every answer is what the trace says' : 'SOME ANSWERS ARE NOT WHAT THE TRACE SAYS');
+process.exit(right ? 0 : 1);
+
+async function measure(): Promise<boolean> {
+  const whole = await readTrace(file ?? '');
+  const trace = values.revs === undefined ? whole : cut(whole, Number(values.revs));
+  const head = trace.patches;
+  const doc_id = await createDocument(server, 'A long history');
+  const probes = Array.from({ length: PROBES }, (_, i) => 1 + Math.floor(((i + 0.5 * noise(i)) * head) / PROBES));
+  const texts = await seedHistory(sql, doc_id, trace, probes);
+  await snapshotDocument(sql, doc_id);
+  await sql`ANALYZE`;
+  note('revisions, one keystroke each', String(head));
+  note('opening from storage before compaction', String(await openings(doc_id)));
+  const quiet = new Typing(server, doc_id);
+  await quiet.run(systemClock.monotonic() + 3_000);
+  note('typing without compaction: to the own event', String(quiet.echoes), `longest ${ms(quiet.echoes.quantile(1))}`);
+  note('typing without compaction: to the ack', String(quiet.acks), `longest ${ms(quiet.acks.quantile(1))}`);
+  await compacted(doc_id);
+  await sql`VACUUM FULL`;
+  note('opening from storage after compaction', String(await openings(doc_id)));
+  await sizes(doc_id, head);
+  return await answers(doc_id, probes, texts);
+}
+
+function cut(trace: Awaited<ReturnType<typeof readTrace>>, revs: number): typeof trace {
+  const steps = trace.steps.slice(0, revs);
+  const text = steps.reduce(
+    (sum, { patches }) => patches.reduce((now, [at, gone, put]) => now.slice(0, at) + put + now.slice(at + gone), sum),
+    '',
+  );
+  return { ...trace, steps, patches: steps.reduce((sum, { patches }) => sum + patches.length, 0), end: text };
+}
+
+/** A repeatable number of [0, 1). */
+function noise(i: number): number {
+  return (Math.imul(i + 1, 2_654_435_761) >>> 0) / 2 ** 32;
+}
+
+/** What the server does between a claim and its first answer to a client that has nothing. */
+async function openings(doc_id: string): Promise<Latencies> {
+  const times = new Latencies();
+  for (let i = 0; i < OPENINGS; i++) {
+    const started = systemClock.monotonic();
+    const found = await readHead(sql, doc_id);
+    const { replica } = await loadDocument(sql, doc_id, 1, found?.head_rev ?? 0);
+    replica.missingFor(null);
+    times.add(systemClock.monotonic() - started);
+  }
+  return times;
+}
+
+async function compacted(doc_id: string): Promise<void> {
+  const log = createLog({ level: 'warn', service: 'bench', node_id: 'bench' });
+  const typing = new Typing(server, doc_id);
+  const running = typing.run(Number.POSITIVE_INFINITY);
+  let [longest, last] = [0, systemClock.monotonic()];
+  const ticking = systemClock.every(1, () => {
+    const now = systemClock.monotonic();
+    longest = Math.max(longest, now - last - 1);
+    last = now;
+  });
+  const started = systemClock.monotonic();
+  const segments = await compactDocument({ sql, clock: systemClock, log }, doc_id);
+  const took = systemClock.monotonic() - started;
+  ticking.cancel();
+  typing.stop();
+  await running;
+  note('compaction', `${(took / 1000).toFixed(1)} s`, `${segments} segments`, `event loop held ${ms(longest)} at most`);
+  note('typing during compaction: to the own event', String(typing.echoes), `longest ${ms(typing.echoes.quantile(1))}`);
+  note('typing during compaction: to the ack', String(typing.acks), `longest ${ms(typing.acks.quantile(1))}`);
+}
+
+async function sizes(doc_id: string, head: number): Promise<void> {
+  const columns = ['meta', 'deltas', 'updates', 'total', 'checkpoint'];
+  for (const column of columns) {
+    const [size] = await sql<{ bytes: number }[]>`
+      SELECT coalesce(sum(pg_column_size(${sql(column)})), 0)::int AS bytes FROM document_segments WHERE doc_id = ${doc_id}`;
+    note(`  segments.${column}`, `${((size?.bytes ?? 0) / head).toFixed(2)} bytes a keystroke`);
+  }
+  const [state] = await sql<{ state: number; attribution: number }[]>`
+    SELECT pg_column_size(state)::int AS state, pg_column_size(attribution)::int AS attribution
+    FROM document_history WHERE doc_id = ${doc_id}`;
+  note('  history.state, .attribution', ...[state?.state, state?.attribution].map((n) => ((n ?? 0) / head).toFixed(2)));
+  let all = 0;
+  for (const table of ['document_segments', 'document_history', 'document_clients', 'document_updates']) {
+    const [size] = await sql<{ bytes: number; rows: number }[]>`
+      SELECT pg_total_relation_size(${table}::regclass)::int AS bytes, (SELECT count(*)::int FROM ${sql(table)}) AS rows`;
+    all += size?.bytes ?? 0;
+    note(`${table}, all of it`, `${((size?.bytes ?? 0) / head).toFixed(2)} bytes a keystroke`, `${size?.rows} rows`);
+  }
+  note('all history on disk, the rest of the journal included', `${(all / head).toFixed(2)} bytes a keystroke`);
+}
+
+async function answers(doc_id: string, probes: readonly number[], texts: Map<number, string>): Promise<boolean> {
+  const path = `/v1/documents/${doc_id}`;
+  let right = true;
+  const shuffled = probes.toSorted((a, b) => noise(a) - noise(b));
+  for (const format of ['text', 'delta']) {
+    const times = new Latencies();
+    for (const rev of shuffled) {
+      const { value } = await timed<{ value: string | DeltaOps }>(times, `${path}/content?format=${format}&rev=${rev}`);
+      const text = typeof value === 'string' ? value : value.map(({ insert }) => insert).join('');
+      if (text !== texts.get(rev)) right = false;
+    }
+    note(`content at a random revision as ${format}`, String(times));
+  }
+  for (const way of ['forwards', 'backwards'] as const) {
+    const times = new Latencies();
+    for (const [i, one] of shuffled.entries()) {
+      const other = shuffled.at(i - 1) ?? one;
+      const [low, high] = [Math.min(one, other), Math.max(one, other)];
+      const [from, to] = way === 'forwards' ? [low, high] : [high, low];
+      const { delta } = await timed<{ delta: DeltaOps }>(times, `${path}/diff?from=${from}&to=${to}`);
+      const reached = new Delta().insert(texts.get(from) ?? '').compose(new Delta(delta)).ops;
+      if (reached.map(({ insert }) => insert).join('') !== texts.get(to)) right = false;
+    }
+    note(`diff of two random revisions, ${way}`, String(times));
+  }
+  const present = (await timed<{ value: string }>(new Latencies(), `${path}/content?format=text`)).value;
+  const times = new Latencies();
+  let stretches = 0;
+  for (let i = 0; i < 10; i++) {
+    const { runs } = await timed<{ runs: { length: number }[] }>(times, `${path}/attribution`);
+    stretches = runs.length;
+    if (runs.reduce((sum, { length }) => sum + length, 0) !== present.length) right = false;
+  }
+  note('attribution of the present text', String(times), `${stretches} stretches`);
+  const runs = new Latencies();
+  for (let i = 0; i < 5; i++) await timed(runs, `${path}/history`);
+  note('first page of the runs of edits', String(runs));
+  const states = new Latencies();
+  for (const rev of shuffled.slice(0, 5)) await timed(states, `${path}/content?format=yjs&rev=${rev}`);
+  note('Yjs state at a random revision', String(states));
+  return right;
+}
+
+/** Asks, and adds the time until the answer is here as text. */
+async function timed<T>(times: Latencies, path: string): Promise<T> {
+  const started = systemClock.monotonic();
+  const response = await fetch(server.url + path, { headers: { authorization: `Bearer ${server.token}` } });
+  const body = await response.text();
+  times.add(systemClock.monotonic() - started);
+  const { success, data } = JSON.parse(body) as { success: boolean; data: T };
+  if (!success) throw new Error(`${path}: ${body}`);
+  return data;
+}
+
+/** Somebody who types one letter after the other into the document, the next as soon as the last is on disk. */
+class Typing {
+  readonly echoes = new Latencies();
+  readonly acks = new Latencies();
+  #stopped = false;
+
+  constructor(
+    private readonly place: Place,
+    private readonly doc_id: string,
+  ) {}
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Types until `deadline`, or until it is told to stop. */
+  async run(deadline: number): Promise<void> {
+    const socket = new WebSocket(doorUrl(this.place, 'collab', this.doc_id, { client_id: crypto.randomUUID() }));
+    const ended = Promise.withResolvers<void>();
+    let [rev, seq, sent] = [0, 0, 0];
+    const type = (): void => {
+      if (this.#stopped || systemClock.monotonic() > deadline) return socket.close();
+      sent = systemClock.monotonic();
+      socket.send(JSON.stringify({ type: 'edit', changes: { base_rev: rev, delta: [{ insert: 'x' }] }, seq: ++seq }));
+    };
+    socket.onmessage = ({ data }) => {
+      const event = JSON.parse(String(data)) as { type: string; rev: number; changes: { rev: number } };
+      if (event.type === 'ready') {
+        rev = event.rev;
+        type();
+      } else if (event.type === 'edit') {
+        rev = event.changes.rev;
+        this.echoes.add(systemClock.monotonic() - sent);
+      } else if (event.type === 'ack' && event.rev >= rev) {
+        this.acks.add(systemClock.monotonic() - sent);
+        systemClock.after(10, type);
+      } else if (event.type === 'error') ended.reject(new Error(String(data)));
+    };
+    socket.onclose = () => ended.resolve();
+    await ended.promise;
+  }
+}
