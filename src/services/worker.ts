@@ -5,6 +5,7 @@
 import type { Timer } from '../base/clock.ts';
 import { moveEvent } from '../store/audit.ts';
 import { connectRedis } from '../store/redis.ts';
+import { compactDocument } from '../workers/compaction.ts';
 import { startRelay } from '../workers/outbox-relay.ts';
 import { measureWhenRead } from '../workers/queue-metrics.ts';
 import {
@@ -70,6 +71,7 @@ function handlers({ sql, clock, random, log, config }: NodeParts, queues: Queues
     handler('schedule', 1, () => lookAtWork({ sql, clock, queues, pace })),
     handler('snapshots', 2, ({ doc_id }) => snapshotDocument(sql, doc_id)),
     handler('versions', 2, ({ doc_id }) => keepVersions({ sql, clock, random }, pace, doc_id)),
+    handler('compaction', 1, ({ doc_id }) => compactDocument({ sql, clock, log }, doc_id)),
     handler('audit', 4, ({ event_id }) => moveEvent(sql, event_id)),
     handler('retention', 1, () => keepRetention({ sql, clock, log, ...config })),
   ];

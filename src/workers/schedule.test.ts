@@ -23,8 +23,10 @@ const state = (more: Partial<WorkState>): WorkState => ({
 });
 
 describe('due is', () => {
-  const kept = { version_rev: 1e6, audited_rev: 1e6 };
-  const snapped = { snapshot_rev: 1e6, audited_rev: 1e6 };
+  const kept = { version_rev: 1e6, audited_rev: 1e6, compacted_rev: 1e6 };
+  const snapped = { snapshot_rev: 1e6, audited_rev: 1e6, compacted_rev: 1e6 };
+  const audited = { snapshot_rev: 1e6, version_rev: 1e6, compacted_rev: 1e6 };
+  const packed = { version_rev: 1e6, audited_rev: 1e6 };
   test.each([
     ['nothing of a document that was never edited', { edited_at: null, free: true }, []],
     ['no snapshot of an open one that is 499 ahead', { ...kept, head_rev: 1_099, snapshot_rev: 600 }, []],
@@ -48,6 +50,16 @@ describe('due is', () => {
     ['no version in the middle of editing', { ...snapped, head_rev: 499, edited_at: new Date(NOW - 299_999) }, []],
     ['a version after a pause', { ...snapped, head_rev: 1, edited_at: new Date(NOW - 300_000) }, ['versions']],
     ['a version after many edits', { ...snapped, head_rev: 501, version_rev: 1 }, ['versions']],
+    ['no audit of a run that may go on', { ...audited, head_rev: 499, edited_at: new Date(NOW - 299_999) }, []],
+    [
+      'an audit once it has been still',
+      { ...audited, head_rev: 1, edited_at: new Date(NOW - 300_000) },
+      ['audit-runs'],
+    ],
+    ['an audit of many edits', { ...audited, head_rev: 500 }, ['audit-runs']],
+    ['no compaction of what is in the window', { ...packed, head_rev: 2_999, snapshot_rev: 2_999 }, []],
+    ['compaction of a segment that left it', { ...packed, head_rev: 3_000, snapshot_rev: 3_000 }, ['compaction']],
+    ['no compaction of what no snapshot holds', { ...packed, head_rev: 4_000, snapshot_rev: 1_999 }, ['snapshots']],
   ] as const)('%s', (_, more, expected) => {
     expect<readonly string[]>(dueOf(state(more), PACE, NOW)).toEqual(expected);
   });
@@ -95,7 +107,8 @@ describe('the look', () => {
   async function look(): Promise<string[]> {
     const asked: string[] = [];
     const queue = (name: string) => ({ ask: ({ doc_id }: { doc_id: string }) => void asked.push(`${name} ${doc_id}`) });
-    const queues = { snapshots: queue('snapshots'), versions: queue('versions') } as never;
+    const asks = ['snapshots', 'versions', 'audit-runs', 'compaction'].map((name) => [name, queue(name)]);
+    const queues = Object.fromEntries(asks);
     await lookAtWork({ sql: db.sql, clock: new ManualClock(NOW + 300_000), queues, pace: PACE });
     return asked.toSorted();
   }
@@ -104,7 +117,7 @@ describe('the look', () => {
 
   test('asks for what is due of every marked document, and for it again until it is done', async () => {
     const doc_id = await edited();
-    const due = [`snapshots ${doc_id}`, `versions ${doc_id}`];
+    const due = ['audit-runs', 'snapshots', 'versions'].map((queue) => `${queue} ${doc_id}`);
     expect(await look()).toEqual(due);
     expect(await look()).toEqual(due);
     await workDone(doc_id);
@@ -151,7 +164,7 @@ describe('the look', () => {
     await db.sql`UPDATE documents SET deleted = true, deleted_at = now() WHERE id = ${doc_id}`;
     expect(await look()).toEqual([]);
     await db.sql`UPDATE documents SET deleted = false, deleted_at = NULL WHERE id = ${doc_id}`;
-    expect(await look()).toHaveLength(2);
+    expect(await look()).toHaveLength(3);
   });
 
   test('reaches every marked document, however many there are', async () => {
@@ -162,6 +175,6 @@ describe('the look', () => {
         FROM generate_series(1, 2345) RETURNING id
       ), heads AS (INSERT INTO document_heads (doc_id, head_rev) SELECT id, 1 FROM made)
       INSERT INTO document_work (doc_id, touched_at) SELECT id, now() FROM made`;
-    expect(await look()).toHaveLength(2 * 2_345);
+    expect(await look()).toHaveLength(3 * 2_345);
   });
 });

@@ -5,8 +5,10 @@
  */
 import type { Clock, Timer } from '../base/clock.ts';
 import type { VersionPace } from '../domain/auto-versions.ts';
+import { RUN_PAUSE_MS } from '../protocol/history/runs.ts';
 import type { Database } from '../store/postgres.ts';
 import { markedWork, unmark, type WorkState } from '../store/work.ts';
+import { compactionDue } from './compaction.ts';
 import type { Queues } from './queues.ts';
 
 /** An open document this far ahead of its snapshot is due, and one that has long been ahead by a 32nd of its history. */
@@ -14,14 +16,20 @@ const SNAPSHOT_REVS = 500;
 const SNAPSHOT_PART = 1 / 32;
 /** After this long without an edit nobody is in the middle of anything, whoever holds the document (or died with it). */
 const QUIET_MS = 600_000;
+/** Edits that were not audited, after which it is looked whether some of their runs have ended. */
+const AUDIT_REVS = 500;
 /** Marked documents that are fetched at a time. */
 const PAGE = 1_000;
+
+/** The queues of work on documents. */
+const DOCUMENT_QUEUES = ['snapshots', 'versions', 'audit-runs', 'compaction'] as const;
+type DocumentQueue = (typeof DOCUMENT_QUEUES)[number];
 
 /** What the look works with. */
 export interface LookParts {
   readonly sql: Database;
   readonly clock: Clock;
-  readonly queues: Pick<Queues, 'snapshots' | 'versions'>;
+  readonly queues: Pick<Queues, DocumentQueue>;
   readonly pace: VersionPace;
 }
 
@@ -40,23 +48,33 @@ export async function lookAtWork({ sql, clock, queues, pace }: LookParts): Promi
 }
 
 /** The queues that have something to do on this document. */
-export function dueOf(state: WorkState, pace: VersionPace, now: number): ('snapshots' | 'versions')[] {
+export function dueOf(state: WorkState, pace: VersionPace, now: number): readonly DocumentQueue[] {
   const { head_rev, free } = state;
   const still_ms = state.edited_at === null ? Number.POSITIVE_INFINITY : now - state.edited_at.getTime();
-  const snapshot_behind = head_rev - state.snapshot_rev;
-  const far_behind = snapshot_behind >= Math.max(SNAPSHOT_REVS, head_rev * SNAPSHOT_PART);
-  const version_behind = head_rev - state.version_rev;
-  return [
-    ...(snapshot_behind > 0 && (far_behind || free || still_ms >= QUIET_MS) ? (['snapshots'] as const) : []),
-    ...(version_behind > 0 && (version_behind >= pace.edits || still_ms >= pace.pause_ms)
-      ? (['versions'] as const)
-      : []),
-  ];
+  const due = {
+    snapshots: (behind: number) =>
+      free || still_ms >= QUIET_MS || behind >= Math.max(SNAPSHOT_REVS, head_rev * SNAPSHOT_PART),
+    versions: (behind: number) => still_ms >= pace.pause_ms || behind >= pace.edits,
+    // Where a run of edits ends is known once it has been still for long enough, or somebody else goes on.
+    'audit-runs': (behind: number) => still_ms >= RUN_PAUSE_MS || behind >= AUDIT_REVS,
+    compaction: () => compactionDue(state),
+  };
+  const done_rev = {
+    snapshots: state.snapshot_rev,
+    versions: state.version_rev,
+    'audit-runs': state.audited_rev,
+    compaction: state.compacted_rev,
+  };
+  return DOCUMENT_QUEUES.filter((queue) => {
+    const behind = head_rev - done_rev[queue];
+    return behind > 0 && due[queue](behind);
+  });
 }
 
 /** Whether nothing is left to do on this document until somebody claims it again. */
-function isDone({ free, head_rev, snapshot_rev, version_rev, audited_rev }: WorkState): boolean {
-  return free && snapshot_rev >= head_rev && version_rev >= head_rev && audited_rev >= head_rev;
+function isDone(state: WorkState): boolean {
+  const { free, head_rev, snapshot_rev, version_rev, audited_rev } = state;
+  return free && Math.min(snapshot_rev, version_rev, audited_rev) >= head_rev && !compactionDue(state);
 }
 
 /**
