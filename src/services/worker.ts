@@ -5,6 +5,7 @@
 import type { Timer } from '../base/clock.ts';
 import { moveEvent } from '../store/audit.ts';
 import { connectRedis } from '../store/redis.ts';
+import { auditRuns } from '../workers/audit-runs.ts';
 import { compactDocument } from '../workers/compaction.ts';
 import { startRelay } from '../workers/outbox-relay.ts';
 import { measureWhenRead } from '../workers/queue-metrics.ts';
@@ -73,6 +74,7 @@ function handlers({ sql, clock, random, log, config }: NodeParts, queues: Queues
     handler('versions', 2, ({ doc_id }) => keepVersions({ sql, clock, random }, pace, doc_id)),
     handler('compaction', 1, ({ doc_id }) => compactDocument({ sql, clock, log }, doc_id)),
     handler('audit', 4, ({ event_id }) => moveEvent(sql, event_id)),
+    handler('audit-runs', 2, ({ doc_id }) => auditRuns({ sql, clock, random }, pace.pause_ms, doc_id)),
     handler('retention', 1, () => keepRetention({ sql, clock, log, ...config })),
   ];
 }
