@@ -74,12 +74,10 @@ export class Broadcast {
   #elsewhere(events: readonly string[]): void {
     const { epoch, rev } = this.head();
     const message = `{"v":1,"epoch":${epoch},"rev":${rev},"events":[${events.join(',')}]}`;
-    this.fanout.remote(this.doc_id, message).then(
-      (listeners) => {
-        this.listeners_elsewhere = listeners;
-      },
-      () => {}, // counted by the fan-out; who listens elsewhere sees the gap in `rev`
-    );
+    // What Redis does not take is counted by the fan-out; who listens there sees the gap in `rev`.
+    this.fanout.remote(this.doc_id, message, this.listeners_elsewhere > 0, (listeners) => {
+      this.listeners_elsewhere = listeners;
+    });
   }
 }
 

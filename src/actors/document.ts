@@ -53,7 +53,7 @@ export class OpenDocument {
   #ledger: Ledger | null = null;
   #inbox: Entry[] = [];
   #received = 0;
-  #pending = false;
+  #saved = true;
   #snapshot_rev = 0;
   #resolveEnded: (how: Ended) => void = () => {};
   #resolveReady: (runtime: DocumentRuntime) => void = () => {};
@@ -156,13 +156,12 @@ export class OpenDocument {
         this.#snapshot_rev = rev;
         this.#parts.snapshotDue(this.doc_id);
       }
-      this.#notePending();
     },
     fenced: (): void => this.#actor.send({ type: 'FENCED' }),
     broken: (error: unknown): void => this.#actor.send({ type: 'CRASHED', error }),
     storage: (answers: boolean): void => {
       this.#actor.send({ type: answers ? 'STORAGE_BACK' : 'STORAGE_AWAY' });
-      if (answers && !this.#pending) this.#actor.send({ type: 'CLEAN' });
+      if (answers && this.#saved) this.#actor.send({ type: 'CLEAN' });
     },
   };
 
@@ -171,15 +170,13 @@ export class OpenDocument {
     const entries = this.#inbox;
     this.#inbox = [];
     this.#actor.send({ type: 'TURN', entries, received: this.#received });
-    this.#notePending();
   }
 
-  /** Tells the statechart when rows begin or cease to be on their way. */
-  #notePending(): void {
-    const pending = (this.#ledger?.backlog_revs ?? 0) > 0;
-    if (pending === this.#pending) return;
-    this.#pending = pending;
-    this.#actor.send({ type: pending ? 'PENDING' : 'CLEAN' });
+  /** Everything is on disk and has been for a moment, or that is over. */
+  saved(all: boolean): void {
+    if (all === this.#saved) return;
+    this.#saved = all;
+    this.#actor.send({ type: all ? 'CLEAN' : 'PENDING' });
   }
 
   #ports(): DocumentPorts {

@@ -7,7 +7,8 @@
  *   owned      In service. Three things are true at once:
  *                life     active while somebody is connected, idle otherwise; idle long enough with nothing on its way, it
  *                         drains.
- *                journal  clean, flushing while rows are on their way, degraded while storage does not answer.
+ *                journal  clean, flushing while text is being saved (not at each commit, as people are told of it, too),
+ *                         degraded while storage does not answer.
  *                lease    held, or suspect while the node's beats do not get through. A suspect actor goes on serving.
  *   draining   Nothing new is taken. What was taken reaches the disk, then the document is given up.
  *   released, fenced, failed, elsewhere, absent   Final. Sockets are gone; whoever comes next starts a fresh actor.
@@ -71,8 +72,8 @@ interface Context {
   readonly elsewhere: string;
 }
 
-/** See the head of this file. */
-export const documentMachine = setup({
+/** The statechart alone, which leaves turns in service to {@link documentMachine}. */
+const chart = setup({
   types: {
     context: {} as Context,
     events: {} as DocumentEvent,
@@ -89,10 +90,6 @@ export const documentMachine = setup({
     }),
   },
   actions: {
-    turn: ({ context, event }) => {
-      if (event.type === 'TURN' && context.runtime !== null)
-        context.ports.turn(context.runtime, event.entries, event.received);
-    },
     refuse: ({ context, event }) => {
       if (event.type === 'TURN') context.ports.refuse(event.entries);
     },
@@ -150,7 +147,6 @@ export const documentMachine = setup({
       entry: 'openService',
       exit: 'closeService',
       on: {
-        TURN: { actions: 'turn' },
         DRAIN: 'draining',
         FENCED: 'fenced',
         CRASHED: { target: 'failed', actions: 'noteCrash' },
@@ -199,6 +195,20 @@ export const documentMachine = setup({
     failed: { type: 'final', entry: { type: 'ended', params: { kind: 'failed' } } },
     elsewhere: { type: 'final', entry: { type: 'ended', params: { kind: 'elsewhere' } } },
     absent: { type: 'final', entry: { type: 'ended', params: { kind: 'absent' } } },
+  },
+});
+
+/**
+ * See the head of this file. A turn of a document in service changes no control state, so it is handed on at once: to find
+ * that out in the chart, at every keystroke, would cost more than the edit.
+ */
+export const documentMachine: typeof chart = Object.assign(Object.create(chart) as typeof chart, {
+  transition(...[snapshot, event, scope]: Parameters<typeof chart.transition>): ReturnType<typeof chart.transition> {
+    const { value, context } = snapshot;
+    if (event.type !== 'TURN' || typeof value === 'string' || context.runtime === null)
+      return chart.transition(snapshot, event, scope);
+    context.ports.turn(context.runtime, event.entries, event.received);
+    return snapshot;
   },
 });
 

@@ -46,8 +46,11 @@ export interface Fanout {
   acks(doc_id: string, frame: Uint8Array): void;
   /** To every JSON member. */
   json(doc_id: string, text: string): void;
-  /** To other nodes and outside subscribers: the channel `collab:<doc_id>`. Resolves to how many listened. */
-  remote(doc_id: string, text: string): Promise<number>;
+  /**
+   * To other nodes and outside subscribers: the channel `collab:<doc_id>`. `heard`: somebody is known to listen there.
+   * `done` is told how many did; not at all when Redis is away.
+   */
+  remote(doc_id: string, text: string, heard: boolean, done: (listeners: number) => void): void;
 }
 
 /** Sends an event to one JSON member. */

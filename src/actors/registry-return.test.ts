@@ -123,6 +123,7 @@ describe('whoever listens elsewhere', () => {
     world.node.hand.advance(TIMES.node_beat_ms);
     await turn();
     await world.node.write(doc_id, 'a');
+    world.node.hand.advance(TIMES.saved_settle_ms);
     expect(world.present(doc_id).state).toBe('owned active clean held');
   });
 });

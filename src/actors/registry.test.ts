@@ -233,6 +233,8 @@ describe('a document that somebody else took', () => {
     await world.node.edit(first(kept), [{ insert: 'a suspect goes on serving' }]);
     await until('it to be written', () => world.node.journal.backlog().revs === 0);
     await world.node.registry.suspect(false);
+    expect(world.present(first(kept)).state).toBe('owned active flushing held');
+    world.node.hand.advance(TIMES.saved_settle_ms);
     for (const doc_id of kept) expect(world.present(doc_id).state).toBe('owned active clean held');
   });
 

@@ -207,6 +207,7 @@ export class Registry {
       nodeIsFull: () => journal.backlog_bytes >= LIMITS.node_backlog_bytes_max,
       findEdit: (doc, user_id, client_id, seq) => this.#findEdit(doc, user_id, client_id, seq),
       occupied: (members) => document.occupied(members),
+      saved: (all) => document.saved(all),
     };
     const runtime = new DocumentRuntime(doc_id, loaded.replica, ledger, loaded.window, parts);
     runtime.heardElsewhere(subscribers[0] ?? 0);

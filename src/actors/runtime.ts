@@ -45,6 +45,8 @@ export interface RuntimeParts {
   findEdit(doc_id: string, user_id: string, client_id: string, seq: number): Promise<FoundEdit | null>;
   /** How many are connected changed. */
   occupied(members: number): void;
+  /** Whether everything is saved changed. */
+  saved(all: boolean): void;
 }
 
 /** An edit found in the journal. */
@@ -102,7 +104,7 @@ export class DocumentRuntime {
     const left = (member: Member): void => this.#left(member);
     const cursors = textCursors(replica);
     this.members = new Membership({ doc_id, clock, random, cursors, broadcast: this.#broadcast, occupied, left });
-    this.#status = new SaveStatus(clock, ledger, parts.nodeIsFull, () => this.#broadcast.events([this.#statusEvent()]));
+    this.#status = new SaveStatus(clock, ledger, parts.nodeIsFull, () => this.#statusChanged());
   }
 
   /** Who is here. */
@@ -324,6 +326,11 @@ export class DocumentRuntime {
     member.send(missed === null ? `${ready.slice(0, -1)},"content":${this.replica.json()}}` : ready);
     for (const entry of missed ?? []) member.send(entryEvent(doc_id, entry));
     if (durable_rev > 0) tell(member, { type: 'ack', doc_id, epoch, rev: durable_rev });
+  }
+
+  #statusChanged(): void {
+    this.#broadcast.events([this.#statusEvent()]);
+    this.#parts.saved(this.#status.state === 'saved');
   }
 
   #statusEvent(): string {

@@ -4,6 +4,7 @@
  * beforehand: a label that a caller can fill would grow memory without bound.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Distribution } from './distribution.ts';
 
 /** The metrics of a process. Times are seconds. */
 export type Metrics = ReturnType<typeof createMetrics>;
@@ -52,13 +53,13 @@ export function createMetrics() {
       registers,
     }),
     ...journalMetrics(registers),
-    ack_latency: new Histogram({
+    ack_latency: new Distribution({
       name: 'concord_ack_latency_seconds',
       help: 'Time from the arrival of an edit to its acknowledgement',
       buckets: LATENCY_BUCKETS,
       registers,
     }),
-    fanout_latency: new Histogram({
+    fanout_latency: new Distribution({
       name: 'concord_fanout_latency_seconds',
       help: 'Time from the arrival of an edit to its being handed to all local sockets',
       buckets: FANOUT_BUCKETS,
@@ -155,7 +156,7 @@ function journalMetrics(registers: Registry[]) {
       help: 'Edits that are not on disk yet',
       registers,
     }),
-    journal_batch_rows: new Histogram({
+    journal_batch_rows: new Distribution({
       name: 'concord_journal_batch_rows',
       help: 'Rows written by one group commit',
       buckets: BATCH_BUCKETS,

@@ -66,6 +66,8 @@ export const TIMES = {
   /** Stock awareness drops a peer not renewed for 30 s. */
   awareness_renew_ms: 15_000,
   /** Presence of one document is gathered for this long and sent as one frame. */
+  /** How long an event waits on its way to a channel of Redis that nobody is known to listen to. */
+  publish_unheard_ms: 20,
   presence_tick_ms: 40,
   /** Storage that has not confirmed for this long is shown as `unsaved`. */
   unsaved_after_ms: 2_000,

@@ -10,7 +10,7 @@ import { Locator } from '../actors/locator.ts';
 import { Registry } from '../actors/registry.ts';
 import { SIGNAL_CHANNEL, SignalBus } from '../actors/signal-bus.ts';
 import { TIMES } from '../protocol/limits.ts';
-import { countSubscribers } from '../store/channels.ts';
+import { countSubscribers, EventPublisher } from '../store/channels.ts';
 import { Directory, nodeChannel } from '../store/directory.ts';
 import { RenewablePool } from '../store/pool.ts';
 import { connectRedis } from '../store/redis.ts';
@@ -66,7 +66,8 @@ export function createCollaborationService(
   });
   const claimed = (outcome: string): void => metrics.claims.inc({ outcome });
   const locator = new Locator({ node: identity, sql, directory, clock, random, log, claimed });
-  const fanout = new TopicFanout(redis, () => metrics.redis_publish_failures.inc());
+  const publisher = new EventPublisher(redis, clock);
+  const fanout = new TopicFanout(publisher, () => metrics.redis_publish_failures.inc());
   const registry = new Registry({
     clock,
     random,
@@ -132,6 +133,7 @@ export function createCollaborationService(
       measuring.cancel();
       hub.stop();
       registry.close();
+      publisher.flush();
       await heartbeat.stop();
       subscriber.disconnect();
       await pool.close();

@@ -3,8 +3,10 @@ import type { Redis } from 'ioredis';
 import { quietLog } from '../../test/support/core.ts';
 import { startRedis, type TestRedis } from '../../test/support/redis.ts';
 import { until } from '../../test/support/until.ts';
+import { ManualClock } from '../base/clock.ts';
 import { seededRandom } from '../base/random.ts';
-import { countSubscribers, documentChannel, publishEvents } from './channels.ts';
+import { TIMES } from '../protocol/limits.ts';
+import { countSubscribers, documentChannel, EventPublisher } from './channels.ts';
 import { type ActorEntry, Directory, entryText, nodeChannel } from './directory.ts';
 import type { NodeIdentity } from './heads.ts';
 import { connectRedis, redisReady } from './redis.ts';
@@ -117,6 +119,13 @@ describe('entries', () => {
   });
 });
 
+/** Publishes a message; how many received it. */
+function published(doc_id: string, heard: boolean): Promise<number | null> {
+  return new Promise((resolve) => {
+    new EventPublisher(redis, new ManualClock()).publish(doc_id, '{"v":1}', heard, resolve);
+  });
+}
+
 describe('channels', () => {
   test('a message is counted by those who receive it, and subscribers are counted per document', async () => {
     const [heard, unheard] = [random.id(), random.id()];
@@ -126,9 +135,35 @@ describe('channels', () => {
     });
     await subscriber.subscribe(documentChannel(heard));
     expect(await countSubscribers(redis, [unheard, heard, unheard])).toEqual([0, 1, 0]);
-    expect(await publishEvents(redis, heard, '{"v":1}')).toBe(1);
-    expect(await publishEvents(redis, unheard, '{"v":1}')).toBe(0);
+    expect(await published(heard, true)).toBe(1);
+    expect(await published(unheard, true)).toBe(0);
     expect(await received).toEqual([`collab:${heard}`, '{"v":1}']);
+    subscriber.disconnect();
+  });
+
+  test('what nobody is known to hear waits a moment, and leaves before anything later of the same document', async () => {
+    const doc_id = random.id();
+    const subscriber = connectRedis(server.url, { name: 'listener', kind: 'standing', log: quietLog });
+    const messages: string[] = [];
+    subscriber.on('message', (_channel: string, message: string) => messages.push(message));
+    await subscriber.subscribe(documentChannel(doc_id));
+    const clock = new ManualClock();
+    const publisher = new EventPublisher(redis, clock);
+    const receivers: (number | null)[] = [];
+    const done = (count: number | null) => receivers.push(count);
+    publisher.publish(doc_id, 'first', false, done);
+    publisher.publish(doc_id, 'second', true, done);
+    await until('both', () => messages.length === 2);
+    publisher.publish(doc_id, 'third', false, done);
+    publisher.publish(doc_id, 'fourth', false, done);
+    clock.advance(TIMES.publish_unheard_ms - 1);
+    expect(await redis.ping()).toBe('PONG');
+    expect(messages).toHaveLength(2);
+    clock.advance(1);
+    await until('all', () => messages.length === 4);
+    expect(messages).toEqual(['first', 'second', 'third', 'fourth']);
+    await until('the counts', () => receivers.length === 4);
+    expect(receivers).toEqual([1, 1, 1, 1]);
     subscriber.disconnect();
   });
 });
@@ -144,8 +179,8 @@ test('without Redis every question is refused at once, and answered again when i
     directory.read(doc_id),
     directory.replace(doc_id, '', owned(a, 1)),
     countSubscribers(redis, [doc_id]),
-    publishEvents(redis, doc_id, '{}'),
   ];
+  expect(await published(doc_id, true)).toBeNull();
   expect((await Promise.allSettled(asked)).map(({ status }) => status)).toEqual(asked.map(() => 'rejected'));
   await server.start();
   await until('Redis to answer', async () => (await directory.read(doc_id)).text === '');

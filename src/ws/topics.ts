@@ -3,9 +3,8 @@
  * Three topics per document, one per kind of frame.
  */
 import type { Server, ServerWebSocket } from 'bun';
-import type { Redis } from 'ioredis';
 import type { Fanout, YjsMember } from '../actors/member.ts';
-import { publishEvents } from '../store/channels.ts';
+import type { EventPublisher } from '../store/channels.ts';
 import type { SocketData } from './session.ts';
 
 /** Topic names of a document. */
@@ -25,7 +24,7 @@ export class TopicFanout implements Fanout {
   #server: Server<SocketData> | null = null;
 
   constructor(
-    private readonly redis: Redis,
+    private readonly publisher: EventPublisher,
     private readonly publishFailed: () => void,
   ) {}
 
@@ -48,10 +47,10 @@ export class TopicFanout implements Fanout {
     this.#server?.publish(topics.json(doc_id), text);
   }
 
-  remote(doc_id: string, text: string): Promise<number> {
-    return publishEvents(this.redis, doc_id, text).catch((error: unknown) => {
-      this.publishFailed();
-      throw error;
+  remote(doc_id: string, text: string, heard: boolean, done: (listeners: number) => void): void {
+    this.publisher.publish(doc_id, text, heard, (receivers) => {
+      if (receivers === null) this.publishFailed();
+      else done(receivers);
     });
   }
 }

@@ -269,9 +269,9 @@ export class Stage implements Fanout {
     for (const member of this.audience) if (member.wire === 'json') member.send(text);
   }
 
-  remote(_doc_id: string, text: string): Promise<number> {
+  remote(_doc_id: string, text: string, _heard: boolean, done: (listeners: number) => void): void {
     this.remotes.push(JSON.parse(text) as Stage['remotes'][number]);
-    return this.listeners < 0 ? Promise.reject(new Error('Redis is away')) : Promise.resolve(this.listeners);
+    if (this.listeners >= 0) done(this.listeners);
   }
 }
 

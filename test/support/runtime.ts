@@ -29,6 +29,7 @@ export class RuntimeRig {
   readonly runtime: DocumentRuntime;
   readonly observed = { edits: [] as [string, number][], fanouts: 0 };
   readonly occupied: number[] = [];
+  readonly saved: boolean[] = [];
   node_full = false;
   /** What the journal answers about edits that memory no longer holds. */
   findEdit: () => Promise<FoundEdit | null> = () => Promise.resolve(null);
@@ -51,6 +52,7 @@ export class RuntimeRig {
       nodeIsFull: () => this.node_full,
       findEdit: () => this.findEdit(),
       occupied: (members) => void this.occupied.push(members),
+      saved: (all) => void this.saved.push(all),
     });
   }
 
