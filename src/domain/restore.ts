@@ -6,7 +6,8 @@
  *    and its turn is carried over it and stays.
  * 2. Two restores that were made against the same head would put the old text there twice. So a document has one at a
  *    time, and the next is made against what the one before left. In this process they stand in line; a lock in
- *    PostgreSQL that is only tried keeps other processes out.
+ *    PostgreSQL that is only tried keeps other processes out. And the edit has a name that follows from what it does, so
+ *    that one which was given up, and reaches the document late, is not taken for another.
  * 3. Where the text is already what it was, nothing is edited. That is what a caller finds who repeats a call that was
  *    answered 503: its edit was taken and is in the text by now, or was not and never will be.
  * 4. The version, and the event for the audit, are written together once the edit is on disk.
@@ -53,7 +54,7 @@ const LINES = 4;
 const WAITING_MAX = 50;
 /** Heads that a restore is made against before it gives up: each was left behind by more edits than an owner remembers. */
 const TRIES_MAX = 3;
-/** Comparing texts costs their length times the length of what differs; beyond this the history tells the difference. */
+/** Steps of comparing texts; beyond this the history tells the difference. Two million take some 30 ms. */
 const COMPARE_COST_MAX = 2_000_000;
 
 /** Takes documents back. One per process. */
@@ -95,14 +96,15 @@ async function targetRev(sql: Sql, doc_id: string, { rev, version_id }: RestoreT
 
 /** Makes the text what it was at `rev`; resolves to the revision in which it stands, once that is on disk. */
 async function goBack(parts: RestoreParts, user_id: string, doc_id: string, rev: number): Promise<number> {
-  const { gateway, random } = parts;
+  const { gateway } = parts;
   const past = await gateway.text(doc_id, rev);
   for (let tries = 1; ; tries += 1) {
     const present = await gateway.text(doc_id, await gateway.committed(doc_id));
     if (Bun.deepEquals(present.ops, past.ops)) return present.rev;
     const delta = await change(parts.sql, doc_id, present, past);
     if (delta.length === 0) return present.rev;
-    const edit = { doc_id, user_id, client_id: random.id(), seq: null, base_rev: present.rev };
+    const client_id = restoreId(doc_id, user_id, rev, present.rev);
+    const edit = { doc_id, user_id, client_id, seq: 1, base_rev: present.rev };
     try {
       return (await gateway.edit({ ...edit, delta })).rev;
     } catch (error) {
@@ -114,13 +116,42 @@ async function goBack(parts: RestoreParts, user_id: string, doc_id: string, rev:
   }
 }
 
-/** The ops that turn the present into the past. */
+/**
+ * Names the edit of one restore against one head. However often and late it reaches the document, it is recognised as the
+ * same; and after it the head is another.
+ */
+function restoreId(doc_id: string, user_id: string, rev: number, head: number): string {
+  const hash = new Bun.CryptoHasher('sha256').update(`restore ${doc_id} ${user_id} ${rev} ${head}`).digest('hex');
+  // The form of a UUID of version 8, which leaves its bits to whoever makes it (RFC 9562).
+  return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-8${hash.slice(13, 16)}-8${hash.slice(17, 20)}-${hash.slice(20, 32)}`;
+}
+
+/**
+ * The ops that turn the present into the past: by comparing the texts, which finds what is there in both however it came
+ * there, or, where that would take long, by undoing the edits in between.
+ */
 async function change(sql: Database, doc_id: string, present: TextAt, past: TextAt): Promise<DeltaOps> {
   const edited = await diffBetween(sql, doc_id, present.rev, past.rev);
-  const cost = (docLength(present.ops) + docLength(past.ops)) * (edited.inserted + edited.deleted);
-  const delta =
-    cost <= COMPARE_COST_MAX ? difference(present.ops, past.ops) : (JSON.parse(edited.delta_json) as DeltaOps);
+  const cheap = compareCost(present.ops, past.ops, edited.inserted + edited.deleted) <= COMPARE_COST_MAX;
+  const delta = cheap ? difference(present.ops, past.ops) : (JSON.parse(edited.delta_json) as DeltaOps);
   return delta.map(wellFormed);
+}
+
+/** Steps that comparing takes at most: the length of what differs, times the `edited` characters that can differ. */
+function compareCost(from: DeltaOps, to: DeltaOps, edited: number): number {
+  const [one, other] = [flat(from), flat(to)];
+  const shorter = Math.min(one.length, other.length);
+  let start = 0;
+  while (start < shorter && one[start] === other[start]) start += 1;
+  let end = 0;
+  while (end < shorter - start && one.at(-1 - end) === other.at(-1 - end)) end += 1;
+  if (start + end === shorter) return 0;
+  const length = one.length + other.length - 2 * (start + end);
+  return length * Math.min(length, edited);
+}
+
+function flat(ops: DeltaOps): string {
+  return ops.map(({ insert }) => (typeof insert === 'string' ? insert : '\ufffc')).join('');
 }
 
 function replacement(present: TextAt, past: TextAt): DeltaOps {
