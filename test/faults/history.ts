@@ -1,9 +1,10 @@
 /**
- * What must hold of a document's journal whatever happened: revisions without gaps from 1 to the head, epochs that never
+ * What must hold of a document's journal (and of the segments that its oldest part was packed into) whatever happened: revisions without gaps from 1 to the head, epochs that never
  * fall along them, and updates that, applied in order to an empty `Y.Doc`, give the text that everybody sees.
  */
 import Delta, { type Op } from 'quill-delta';
 import * as Y from 'yjs';
+import { unpackMeta, unpackUpdates } from '../../src/protocol/history/segment.ts';
 import type { Database } from '../../src/store/postgres.ts';
 
 /** A document as its journal tells it. */
@@ -17,13 +18,19 @@ export interface History {
 
 /** Reads and judges a document's whole journal. */
 export async function readHistory(sql: Database, doc_id: string): Promise<History> {
-  // One snapshot of both tables: the document may still be written.
+  // One snapshot of all tables: the document may still be written, and packed.
   const [head, rows] = await sql.begin('isolation level repeatable read read only', async (snapshot) => {
     const [first] = await snapshot<{ head_rev: number; epoch: number }[]>`
       SELECT head_rev, epoch FROM document_heads WHERE doc_id = ${doc_id}`;
     const all = await snapshot<{ rev: number; epoch: number; update: Uint8Array }[]>`
       SELECT rev, epoch, update FROM document_updates WHERE doc_id = ${doc_id} ORDER BY rev`;
-    return [first, all] as const;
+    const segments = await snapshot<{ meta: Uint8Array; updates: Uint8Array }[]>`
+      SELECT meta, updates FROM document_segments WHERE doc_id = ${doc_id} ORDER BY to_rev`;
+    const packed = segments.flatMap(({ meta, updates }) => {
+      const bytes = unpackUpdates(updates);
+      return unpackMeta(meta).map(({ rev, epoch }, i) => ({ rev, epoch, update: bytes[i] ?? new Uint8Array() }));
+    });
+    return [first, [...packed, ...all]] as const;
   });
   const wrongs: string[] = [];
   const doc = new Y.Doc();
