@@ -10,13 +10,12 @@ import { parseArgs } from 'node:util';
 import Delta from 'quill-delta';
 import { loadDocument } from '../src/actors/loader.ts';
 import { systemClock } from '../src/base/clock.ts';
-import { createLog } from '../src/base/log.ts';
 import type { DeltaOps } from '../src/protocol/content/delta.ts';
 import { readHead } from '../src/store/heads.ts';
 import { connectDatabase } from '../src/store/postgres.ts';
-import { compactDocument } from '../src/workers/compaction.ts';
 import { snapshotDocument } from '../src/workers/snapshots.ts';
 import { Latencies } from './figures.ts';
+import type { CompactionFigures } from './history-compaction.ts';
 import { seedHistory } from './history-seed.ts';
 import { startOwnServer } from './own-server.ts';
 import { createDocument, doorUrl, type Place } from './place.ts';
@@ -67,6 +66,8 @@ async function measure(): Promise<boolean> {
   note('typing without compaction: to the ack', String(quiet.acks), `longest ${ms(quiet.acks.quantile(1))}`);
   await compacted(doc_id);
   await sql`VACUUM FULL`;
+  // As when the document is given up, which the server does once its last reader is away for a while.
+  await snapshotDocument(sql, doc_id);
   note('opening from storage after compaction', String(await openings(doc_id)));
   await sizes(doc_id, head);
   return await answers(doc_id, probes, texts);
@@ -99,23 +100,19 @@ async function openings(doc_id: string): Promise<Latencies> {
   return times;
 }
 
+/** Compaction in a process of its own, as `SERVICES=worker` has it, while somebody types. */
 async function compacted(doc_id: string): Promise<void> {
-  const log = createLog({ level: 'warn', service: 'bench', node_id: 'bench' });
   const typing = new Typing(server, doc_id);
   const running = typing.run(Number.POSITIVE_INFINITY);
-  let [longest, last] = [0, systemClock.monotonic()];
-  const ticking = systemClock.every(1, () => {
-    const now = systemClock.monotonic();
-    longest = Math.max(longest, now - last - 1);
-    last = now;
+  const worker = Bun.spawn([process.execPath, `${import.meta.dir}/history-compaction.ts`, doc_id], {
+    env: { ...process.env, DATABASE_URL: server.database_url },
+    stderr: 'inherit',
   });
-  const started = systemClock.monotonic();
-  const segments = await compactDocument({ sql, clock: systemClock, log }, doc_id);
-  const took = systemClock.monotonic() - started;
-  ticking.cancel();
+  const { took_ms, segments, held_ms } = JSON.parse(await new Response(worker.stdout).text()) as CompactionFigures;
   typing.stop();
   await running;
-  note('compaction', `${(took / 1000).toFixed(1)} s`, `${segments} segments`, `event loop held ${ms(longest)} at most`);
+  note('compaction', `${(took_ms / 1000).toFixed(1)} s`, `${segments} segments`);
+  note('  its own event loop was held', `${ms(held_ms)} at most`);
   note('typing during compaction: to the own event', String(typing.echoes), `longest ${ms(typing.echoes.quantile(1))}`);
   note('typing during compaction: to the ack', String(typing.acks), `longest ${ms(typing.acks.quantile(1))}`);
 }

@@ -208,7 +208,7 @@ async function checkAll(life: Life, revs: readonly number[]): Promise<void> {
       delta.reduce((sum, op) => sum + (op.delete ?? 0), 0),
     ]);
   }
-  const stretches = JSON.parse(await attributionAt(sql, doc_id, head)) as {
+  const stretches = JSON.parse(new TextDecoder().decode(await attributionAt(sql, doc_id, head))) as {
     start: number;
     length: number;
     user_id: string;

@@ -36,10 +36,10 @@ export interface Run {
   readonly deleted: number;
 }
 
-/** Who wrote what: `runs_json` is a JSON list, since for a long text it is a long one. */
+/** Who wrote what: `runs_json` is a list as JSON, since for a long text it is a long one. */
 export interface Attribution {
   readonly rev: number;
-  readonly runs_json: string;
+  readonly runs_json: Uint8Array;
 }
 
 /**

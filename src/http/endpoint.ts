@@ -54,7 +54,8 @@ export class Reply<Data> {
 
 /** A result whose JSON was made elsewhere, since it is too long to be made in one turn of the event loop. */
 export class Prepared {
-  constructor(readonly json: string) {}
+  /** `json`: pieces that are one value together. */
+  constructor(readonly json: readonly (string | Uint8Array)[]) {}
 }
 
 /** Answers with `status` instead of the route's usual one. */

@@ -16,8 +16,10 @@ export function jsonResponse(status: number, body: unknown, headers: Readonly<Re
 }
 
 /** The same for a result whose JSON is there already. */
-export function preparedResponse(status: number, data_json: string): Response {
-  return new Response(`{"success":true,"data":${data_json}}`, { status, headers: { 'content-type': JSON_TYPE } });
+export function preparedResponse(status: number, data_json: readonly (string | Uint8Array)[]): Response {
+  const parts = ['{"success":true,"data":', ...data_json, '}'];
+  const body = Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
+  return new Response(body, { status, headers: { 'content-type': JSON_TYPE } });
 }
 
 /** What the caller is told of `error`. */

@@ -146,7 +146,7 @@ function addAttribution(app: Elysia, parts: HistoryParts, services: EndpointServ
     errors: ['NOT_FOUND', 'RATE_LIMITED'],
     handle: async ({ params, caller }) => {
       const { rev, runs_json } = await readAttribution(parts, caller.user_id, params.id);
-      return new Prepared(`{"rev":${rev},"runs":${runs_json}}`);
+      return new Prepared([`{"rev":${rev},"runs":`, runs_json, '}']);
     },
   });
 }

@@ -3,14 +3,13 @@
  * on whatever thread and never holds more than one piece beside its result.
  */
 import * as Y from 'yjs';
-import { isoTime } from '../../base/clock.ts';
 import type { DeltaOps } from '../../protocol/content/delta.ts';
-import type { AttributionRun } from '../../protocol/history/entry.ts';
-import { AttributionFold, DiffFold, TextFold } from '../../protocol/history/pieces.ts';
-import { unpackAttribution, unpackOps } from '../../protocol/history/segment.ts';
+import { DiffFold, TextFold } from '../../protocol/history/pieces.ts';
+import { unpackOps } from '../../protocol/history/segment.ts';
 import { TEXT_ROOT } from '../../protocol/snapshot.ts';
 import { mergeAll } from '../updates.ts';
-import { changeOf, EffectReader, metasOf, openState, updatesOf } from './effects.ts';
+import { AttributionAnswer } from './attribution-answer.ts';
+import { changeOf, EffectReader, openState, updatesOf } from './effects.ts';
 import { inverse } from './inverse.ts';
 import type { Answers, DiffAnswer, Piece, Question } from './pieces.ts';
 import { RunsAnswer } from './runs-answer.ts';
@@ -158,46 +157,5 @@ class StateAnswer implements Answering<'state'> {
     const update = this.#only ?? Y.encodeStateAsUpdate(this.#doc);
     this.#doc.destroy();
     return { update };
-  }
-}
-
-class AttributionAnswer implements Answering<'attribution'> {
-  readonly #reader = new EffectReader();
-  #fold: AttributionFold | null = null;
-  #runs: AttributionRun[] | null = null;
-  /** Revisions whose author is not known yet, and who wrote the others. */
-  readonly #missing = new Set<number>();
-  readonly #tails = new Map<number, string>();
-
-  feed(piece: Piece): boolean {
-    if (this.#runs !== null) return this.#learn(piece);
-    if (piece.kind === 'attribution') this.#fold = new AttributionFold(unpackAttribution(piece.bytes));
-    else if (piece.kind === 'turn') {
-      this.#runs = this.#fold?.runs() ?? [];
-      for (const { rev } of this.#runs) this.#missing.add(rev);
-      this.#reader.destroy();
-    } else
-      for (const { rev, delta } of this.#reader.effects(piece)) {
-        this.#fold ??= new AttributionFold([]);
-        this.#fold.apply(delta, rev);
-      }
-    return false;
-  }
-
-  finish(): Answers['attribution'] {
-    if (this.#missing.size > 0) throw new Error('the author of a revision is not known');
-    let start = 0;
-    const parts = (this.#runs ?? []).map(({ length, rev }) => {
-      const part = `{"start":${start},"length":${length},${this.#tails.get(rev) ?? ''}`;
-      start += length;
-      return part;
-    });
-    return { runs_json: `[${parts.join(',')}]` };
-  }
-
-  #learn(piece: Piece): boolean {
-    for (const { rev, user_id, at } of metasOf(piece))
-      if (this.#missing.delete(rev)) this.#tails.set(rev, `"user_id":"${user_id}","rev":${rev},"at":"${isoTime(at)}"}`);
-    return this.#missing.size === 0;
   }
 }

@@ -56,8 +56,8 @@ export interface Answers {
   readonly state: { readonly update: Uint8Array };
   readonly diff: DiffAnswer;
   readonly undone: DiffAnswer;
-  /** `runs_json`: the runs as the API shows them. */
-  readonly attribution: { readonly runs_json: string };
+  /** The runs as the API shows them, as JSON. */
+  readonly attribution: { readonly runs_json: Uint8Array };
   /** Newest first; the oldest may go on further back. */
   readonly runs: { readonly runs: readonly EditRun[] };
 }

@@ -60,7 +60,7 @@ export function diffBetween(sql: Database, doc_id: string, from: number, to: num
 }
 
 /** Who wrote each stretch of the text at `rev`, which must not be before what is compacted: JSON as the API shows it. */
-export async function attributionAt(sql: Database, doc_id: string, rev: number): Promise<string> {
+export async function attributionAt(sql: Database, doc_id: string, rev: number): Promise<Uint8Array> {
   const { runs_json } = await answer({ kind: 'attribution' }, (feed) =>
     within(sql, doc_id, feed, (past) => past.attribution(rev)),
   );

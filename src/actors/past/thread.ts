@@ -8,12 +8,21 @@ let now: Answering | null = null;
 
 self.onmessage = (event: MessageEvent<ToThread>) => {
   try {
-    self.postMessage({ ok: true, value: step(event.data) });
+    const value = step(event.data);
+    self.postMessage({ ok: true, value }, buffersOf(value));
   } catch (error) {
     now = null;
     self.postMessage({ ok: false, message: error instanceof Error ? error.message : String(error) });
   }
 };
+
+/** Bytes of an answer are handed over, not copied. */
+function buffersOf(value: unknown): ArrayBuffer[] {
+  const parts = typeof value === 'object' && value !== null ? Object.values(value) : [];
+  return parts.flatMap((part) =>
+    part instanceof Uint8Array && part.buffer instanceof ArrayBuffer ? [part.buffer] : [],
+  );
+}
 
 function step(message: ToThread): unknown {
   if ('question' in message) {

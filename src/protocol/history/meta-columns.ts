@@ -61,6 +61,34 @@ export function unsealMeta(sealed: Uint8Array): EntryMeta[] {
   });
 }
 
+/** Author and time of revisions, side by side: what is needed of very many. */
+export interface Authors {
+  readonly ids: readonly string[];
+  /** Which of `ids` made each revision. */
+  readonly users: Uint32Array;
+  /** Epoch milliseconds of each. */
+  readonly times: Float64Array;
+}
+
+/** Opens of what {@link sealMeta} made the authors alone, at a fraction of the cost. Throws DamagedColumns. */
+export function unsealAuthors(sealed: Uint8Array): Authors {
+  return unseal('meta', COLUMNS, sealed, (columns) => {
+    const ids: string[] = [];
+    while (decoding.hasContent(columns.ids)) ids.push(takeString(columns.ids));
+    // Whoever reads a column takes at least one byte per value.
+    const users = new Uint32Array(columns.users.arr.length);
+    const times = new Float64Array(columns.users.arr.length);
+    let [revs, at] = [0, 0];
+    for (; decoding.hasContent(columns.users); revs++) {
+      users[revs] = takeIndex(columns.users, ids.length);
+      at = exact(at + decoding.readVarInt(columns.times));
+      times[revs] = at;
+    }
+    for (const unread of [columns.revs, columns.epochs, columns.clients, columns.seqs]) unread.pos = unread.arr.length;
+    return { ids, users: users.subarray(0, revs), times: times.subarray(0, revs) };
+  });
+}
+
 function awayFromZero(step: number): number {
   return exact(step > 0 ? step : step - 1);
 }

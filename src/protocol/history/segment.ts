@@ -8,7 +8,7 @@ import * as attribution from './attribution-columns.ts';
 import { DamagedColumns } from './columns.ts';
 import { sealDeltas, unsealDeltas } from './delta-columns.ts';
 import type { AttributionRun, EntryMeta } from './entry.ts';
-import { sealMeta, unsealMeta } from './meta-columns.ts';
+import { type Authors, sealMeta, unsealAuthors, unsealMeta } from './meta-columns.ts';
 import { sealUpdates, unsealUpdates } from './update-columns.ts';
 
 /** Who made each revision, and when. */
@@ -18,6 +18,11 @@ export function packMeta(entries: readonly EntryMeta[]): Uint8Array {
 
 export function unpackMeta(packed: Uint8Array): EntryMeta[] {
   return unsealMeta(packed);
+}
+
+/** Who made each revision, and when, and no more of what {@link packMeta} was given. */
+export function unpackAuthors(packed: Uint8Array): Authors {
+  return unsealAuthors(packed);
 }
 
 /** What each revision did to the text. */
