@@ -3,6 +3,7 @@
  * work was last wholly done. Who writes must claim first, so no edit escapes the marks; and a mark is written anew by every
  * claim, so one that was seen before a claim cannot be taken away after it.
  */
+import { RUN_PAUSE_MS } from '../protocol/history/runs.ts';
 import type { Sql } from './postgres.ts';
 
 /** How far a marked document and the work on it are. */
@@ -20,21 +21,29 @@ export interface WorkState {
   readonly version_rev: number;
   readonly compacted_rev: number;
   readonly audited_rev: number;
+  /** Whether the run of edits that was not audited yet is over, since somebody else or a long pause follows it. */
+  readonly run_over: boolean;
+  /** Deleted ones are audited, and wait for all else until somebody brings them back. */
+  readonly deleted: boolean;
 }
 
-/** The next `count` marked documents after `after_id` (null: from the first), deleted ones left out. */
+/** The next `count` marked documents after `after_id` (null: from the first). */
 export function markedWork(sql: Sql, after_id: string | null, count: number): Promise<WorkState[]> {
   return sql<WorkState[]>`
     SELECT w.doc_id, w.touched_at::text AS touched_at, h.head_rev, h.owner_node IS NULL AS free,
            edit.created_at AS edited_at, coalesce(s.rev, 0)::bigint AS snapshot_rev,
            coalesce((SELECT max(v.rev) FROM document_versions v WHERE v.document_id = w.doc_id), 0)::bigint AS version_rev,
-           coalesce(p.compacted_rev, 0)::bigint AS compacted_rev, coalesce(p.audited_rev, 0)::bigint AS audited_rev
+           coalesce(p.compacted_rev, 0)::bigint AS compacted_rev, coalesce(p.audited_rev, 0)::bigint AS audited_rev,
+           first.user_id IS DISTINCT FROM edit.user_id
+             OR edit.created_at - first.created_at > ${RUN_PAUSE_MS} * interval '1 millisecond' AS run_over,
+           d.deleted
     FROM document_work w
-    JOIN documents d ON d.id = w.doc_id AND NOT d.deleted
+    JOIN documents d ON d.id = w.doc_id
     JOIN document_heads h ON h.doc_id = w.doc_id
     LEFT JOIN document_updates edit ON edit.doc_id = h.doc_id AND edit.rev = h.head_rev
     LEFT JOIN document_snapshots s ON s.doc_id = w.doc_id
     LEFT JOIN document_history p ON p.doc_id = w.doc_id
+    LEFT JOIN document_updates first ON first.doc_id = h.doc_id AND first.rev = coalesce(p.audited_rev, 0) + 1
     WHERE ${after_id === null ? sql`true` : sql`w.doc_id > ${after_id}`}
     ORDER BY w.doc_id LIMIT ${count}`;
 }

@@ -19,6 +19,7 @@ const NODE = { node_id: 'n', boot_id: 'b' };
 const state = (more: Partial<WorkState>): WorkState => ({
   ...{ doc_id: random.id(), touched_at: '', head_rev: 0, free: false, edited_at: new Date(NOW) },
   ...{ snapshot_rev: 0, version_rev: 0, compacted_rev: 0, audited_rev: 0 },
+  ...{ run_over: false, deleted: false },
   ...more,
 });
 
@@ -54,6 +55,12 @@ describe('due is', () => {
     [
       'an audit once it has been still',
       { ...audited, head_rev: 1, edited_at: new Date(NOW - 300_000) },
+      ['audit-runs'],
+    ],
+    ['an audit once somebody else goes on', { ...audited, head_rev: 2, run_over: true }, ['audit-runs']],
+    [
+      'of a deleted one the audit alone',
+      { head_rev: 9, free: true, deleted: true, edited_at: new Date(NOW - 300_000) },
       ['audit-runs'],
     ],
     ['an audit of many edits', { ...audited, head_rev: 500 }, ['audit-runs']],
@@ -159,10 +166,10 @@ describe('the look', () => {
     expect(await marked()).toEqual([doc_id]);
   });
 
-  test('leaves deleted documents alone until they are brought back', async () => {
+  test('audits deleted documents, and leaves all else of them until they are brought back', async () => {
     const doc_id = await edited();
     await db.sql`UPDATE documents SET deleted = true, deleted_at = now() WHERE id = ${doc_id}`;
-    expect(await look()).toEqual([]);
+    expect(await look()).toEqual([`audit-runs ${doc_id}`]);
     await db.sql`UPDATE documents SET deleted = false, deleted_at = NULL WHERE id = ${doc_id}`;
     expect(await look()).toHaveLength(3);
   });

@@ -8,6 +8,7 @@ import type { VersionPace } from '../domain/auto-versions.ts';
 import { RUN_PAUSE_MS } from '../protocol/history/runs.ts';
 import type { Database } from '../store/postgres.ts';
 import { markedWork, unmark, type WorkState } from '../store/work.ts';
+import { RUN_EDITS_MAX } from './audit-runs.ts';
 import { compactionDue } from './compaction.ts';
 import type { Queues } from './queues.ts';
 
@@ -16,8 +17,6 @@ const SNAPSHOT_REVS = 500;
 const SNAPSHOT_PART = 1 / 32;
 /** After this long without an edit nobody is in the middle of anything, whoever holds the document (or died with it). */
 const QUIET_MS = 600_000;
-/** Edits that were not audited, after which it is looked whether some of their runs have ended. */
-const AUDIT_REVS = 500;
 /** Marked documents that are fetched at a time. */
 const PAGE = 1_000;
 
@@ -56,7 +55,8 @@ export function dueOf(state: WorkState, pace: VersionPace, now: number): readonl
       free || still_ms >= QUIET_MS || behind >= Math.max(SNAPSHOT_REVS, head_rev * SNAPSHOT_PART),
     versions: (behind: number) => still_ms >= pace.pause_ms || behind >= pace.edits,
     // Where a run of edits ends is known once it has been still for long enough, or somebody else goes on.
-    'audit-runs': (behind: number) => still_ms >= RUN_PAUSE_MS || behind >= AUDIT_REVS,
+    'audit-runs': (behind: number) =>
+      still_ms >= Math.min(pace.pause_ms, RUN_PAUSE_MS) || behind >= RUN_EDITS_MAX || state.run_over,
     compaction: () => compactionDue(state),
   };
   const done_rev = {
@@ -67,14 +67,14 @@ export function dueOf(state: WorkState, pace: VersionPace, now: number): readonl
   };
   return DOCUMENT_QUEUES.filter((queue) => {
     const behind = head_rev - done_rev[queue];
-    return behind > 0 && due[queue](behind);
+    return behind > 0 && (queue === 'audit-runs' || !state.deleted) && due[queue](behind);
   });
 }
 
 /** Whether nothing is left to do on this document until somebody claims it again. */
 function isDone(state: WorkState): boolean {
-  const { free, head_rev, snapshot_rev, version_rev, audited_rev } = state;
-  return free && Math.min(snapshot_rev, version_rev, audited_rev) >= head_rev && !compactionDue(state);
+  const { free, deleted, head_rev, snapshot_rev, version_rev, audited_rev } = state;
+  return free && !deleted && Math.min(snapshot_rev, version_rev, audited_rev) >= head_rev && !compactionDue(state);
 }
 
 /**
