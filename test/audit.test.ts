@@ -10,7 +10,7 @@ const PASSWORD = 'open sesame, says the test';
 let server: TestServer;
 let people = 0;
 beforeAll(async () => {
-  server = await openTestServer({ TRUST_PROXY: 'on' });
+  server = await openTestServer({ TRUST_PROXY: 'on', WORK_INTERVAL_SECONDS: '1', VERSION_PAUSE_SECONDS: '1' });
 });
 afterAll(async () => {
   expect(server.errors()).toEqual([]);
@@ -163,6 +163,29 @@ describe('one row is left by', () => {
     await act('r-leave', 'DELETE', `${path}/${ben.user_id}`, ben.token);
     expect(await rowsOf('r-leave')).toEqual([
       row('r-leave', { ...on, actor_id: ben.user_id, action: 'permission.revoked', ...details('editor', null) }),
+    ]);
+  });
+
+  test('a run of edits, without an address, and one more by whom else goes on', async () => {
+    const [ada, ben] = [await person(), await person()];
+    const document_id = await server.createDocument(ada);
+    await server.share(ada, document_id, ben, 'editor');
+    const edit = (user: TestUser, text: string) =>
+      act('r-edit', 'POST', `/v1/documents/${document_id}/edits`, user.token, {
+        changes: { delta: [{ insert: text }] },
+      });
+    for (const text of ['a', 'bc']) await edit(ada, text);
+    await edit(ben, 'def');
+    const runs = await until('both runs', async () => {
+      const rows = await server.sql<Item[]>`
+        SELECT actor_id, ip, request_id, details FROM audit_log
+        WHERE document_id = ${document_id} AND action = 'document.edited' ORDER BY at, id`;
+      return rows.length >= 2 && [...rows];
+    });
+    const nowhere = { ip: null, request_id: null };
+    expect(runs).toMatchObject([
+      { ...nowhere, actor_id: ada.user_id, details: { from_rev: 1, to_rev: 2, inserted: 3, deleted: 0 } },
+      { ...nowhere, actor_id: ben.user_id, details: { from_rev: 3, to_rev: 3, inserted: 3, deleted: 0 } },
     ]);
   });
 
