@@ -61,10 +61,16 @@ export async function compactedRev(sql: Sql, doc_id: string): Promise<number> {
   return row?.compacted_rev ?? 0;
 }
 
-/** What packing left behind to go on from. */
-export async function readCompacted(sql: Sql, doc_id: string): Promise<Compacted> {
+/** What packing left behind to go on from, or one part of it; the other is null then. */
+export async function readCompacted(
+  sql: Sql,
+  doc_id: string,
+  part: 'state' | 'attribution' | 'both',
+): Promise<Compacted> {
   const [row] = await sql<Compacted[]>`
-    SELECT compacted_rev, state, attribution FROM document_history WHERE doc_id = ${doc_id}`;
+    SELECT compacted_rev, CASE WHEN ${part !== 'attribution'} THEN state END AS state,
+           CASE WHEN ${part !== 'state'} THEN attribution END AS attribution
+    FROM document_history WHERE doc_id = ${doc_id}`;
   return row ?? { compacted_rev: 0, state: null, attribution: null };
 }
 

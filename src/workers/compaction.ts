@@ -93,7 +93,7 @@ export async function compactDocument(parts: CompactionParts, doc_id: string, pa
 }
 
 async function packAll({ sql, clock, log }: CompactionParts, doc_id: string, pace: CompactionPace): Promise<number> {
-  const thread = new PackingThread(clock, await readCompacted(sql, doc_id));
+  const thread = new PackingThread(clock, await readCompacted(sql, doc_id, 'both'));
   try {
     for (let made = 0; ; made++) {
       const state = await packable(sql, doc_id);

@@ -17,23 +17,23 @@ interface Authors {
   readonly times: ArrayLike<number>;
 }
 
-/** See the head of this file. Effects come first, oldest first; behind a `turn` who made which, newest first. */
+/**
+ * See the head of this file. First comes what happened, oldest first (the journal's pages say whose it was as well);
+ * behind a `turn` who made the packed revisions, newest first.
+ */
 export class AttributionAnswer {
   readonly #reader = new EffectReader();
   #fold: AttributionFold | null = null;
   #runs: AttributionRun[] | null = null;
   /** The oldest revision that wrote some of the text. */
   #oldest = Number.POSITIVE_INFINITY;
-  /** Newest first. */
   readonly #authors: Authors[] = [];
 
   /** Takes the next piece. True when every author is known. */
   feed(piece: Piece): boolean {
-    if (this.#runs !== null) {
-      const authors = authorsOf(piece);
-      if (authors !== null) this.#authors.push(authors);
-      return (this.#authors.at(-1)?.from_rev ?? Number.POSITIVE_INFINITY) <= this.#oldest;
-    }
+    const authors = authorsOf(piece);
+    if (authors !== null) this.#authors.push(authors);
+    if (this.#runs !== null) return authors !== null && authors.from_rev <= this.#oldest;
     if (piece.kind === 'attribution') this.#fold = new AttributionFold(unpackAttribution(piece.bytes));
     else if (piece.kind === 'turn') {
       this.#reader.destroy();

@@ -27,6 +27,7 @@ import { answer, type Feed } from './threads.ts';
 
 /** Segments fetched at a time. */
 const SEGMENTS_AT_ONCE = 16;
+const AUTHORS_AT_ONCE = 64;
 /** Revisions of the journal that are looked back over at a time. */
 const LOOK_BACK_REVS = 1_000;
 const NONE = new Uint8Array();
@@ -148,15 +149,10 @@ class Past {
 
   async attribution(rev: number): Promise<void> {
     const { sql, doc_id, feed, compacted } = this;
-    const { attribution } = await readCompacted(sql, doc_id);
+    const { attribution } = await readCompacted(sql, doc_id, 'attribution');
     if (attribution !== null) await feed({ kind: 'attribution', bytes: attribution });
     await this.#journal(compacted, rev);
     await feed({ kind: 'turn' });
-    for (let at = rev; at > compacted; at -= LOOK_BACK_REVS) {
-      const after_rev = Math.max(at - LOOK_BACK_REVS, compacted);
-      const page = await readPage(sql, doc_id, after_rev, at, false);
-      if (await feed({ kind: 'journal', page, after_rev, to_rev: at })) return;
-    }
     await this.#segmentsBack(0, compacted, false);
   }
 
@@ -195,7 +191,7 @@ class Past {
       await feed({ kind: 'state', state: snapshot.state, compressed: false });
       return snapshot.rev;
     }
-    const { state } = compacted <= rev ? await readCompacted(sql, doc_id) : { state: null };
+    const { state } = compacted <= rev ? await readCompacted(sql, doc_id, 'state') : { state: null };
     await feed({ kind: 'state', state: state ?? EMPTY_STATE, compressed: state !== null });
     return state === null ? 0 : compacted;
   }
@@ -203,7 +199,8 @@ class Past {
   async #segmentsBack(after_rev: number, to_rev: number, with_deltas: boolean): Promise<void> {
     const { sql, doc_id, feed } = this;
     for (let at = to_rev; at > after_rev; ) {
-      const segments = await segmentsBack(sql, doc_id, at, SEGMENTS_AT_ONCE, with_deltas);
+      const at_once = with_deltas ? SEGMENTS_AT_ONCE : AUTHORS_AT_ONCE;
+      const segments = await segmentsBack(sql, doc_id, at, at_once, with_deltas);
       for (const { from_rev, meta, deltas } of segments) {
         if (await feed({ kind: 'segment', from_rev, deltas, updates: NONE, meta, after_rev, to_rev: at })) return;
         at = from_rev - 1;
