@@ -60,6 +60,14 @@ describe('roles', () => {
     expect(await findUserRole(database.sql, id)).toBe('user');
   });
 
+  test('a change of role is audited, by nobody; what changes none is not', async () => {
+    const by = 'command_line';
+    expect(await auditOf(id)).toEqual([
+      { action: 'user.role_changed', actor_id: null, details: { by, from: 'user', to: 'admin' } },
+      { action: 'user.role_changed', actor_id: null, details: { by, from: 'admin', to: 'user' } },
+    ] as never);
+  });
+
   test('an e-mail that nobody has is said to be one', async () => {
     for (const command of ['promote', 'demote'])
       expect(await run([command, 'bob@example.org'])).toEqual({

@@ -10,12 +10,19 @@ import { Passwords, requireStrong } from '../domain/passwords.ts';
 import type { AuditAction } from '../protocol/audit.ts';
 import { ConcordError } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
-import { recordEvent } from '../store/outbox.ts';
+import { type AuditDetails, recordEvent } from '../store/outbox.ts';
 import type { Sql } from '../store/postgres.ts';
 import { connectRedis, redisReady } from '../store/redis.ts';
 import { revokeOtherSessions } from '../store/sessions.ts';
 import { ALIVE_S, SessionCache } from '../store/sessions-cache.ts';
-import { insertUser, listUsers, resetUserPassword, setUserRole, type UserRow } from '../store/users.ts';
+import {
+  findUserForSignIn,
+  insertUser,
+  listUsers,
+  resetUserPassword,
+  setUserRole,
+  type UserRow,
+} from '../store/users.ts';
 import { type AdminParts, type Arguments, type Command, printable, Refused, table } from './command.ts';
 
 /** How long Redis may take to be told that sessions ended. */
@@ -73,7 +80,7 @@ async function create(parts: AdminParts, { positionals: [email = ''], options }:
     const row = await insertUser(sql, user);
     if (row === 'taken') return null;
     await record(parts, sql, 'user.registered', row.id);
-    return options.admin ? await setUserRole(sql, email_key, 'admin', at) : row;
+    return options.admin ? await changeRole(parts, sql, email_key, 'admin') : row;
   });
   if (made === null) throw new ConcordError('EMAIL_TAKEN');
   return `${shown(made)} has an account now${made.role === 'admin' ? ' and is an admin' : ''}.`;
@@ -87,9 +94,18 @@ function requireName(name: string): void {
 }
 
 async function setRole(parts: AdminParts, { positionals: [email = ''] }: Arguments, role: UserRow['role']) {
-  const user = await setUserRole(parts.sql, emailKey(email), role, now(parts));
+  const user = await parts.sql.begin((sql) => changeRole(parts, sql, emailKey(email), role));
   if (user === null) throw nobody(email);
   return `${shown(user)} is an ${role === 'admin' ? 'admin' : 'ordinary user'} now.`;
+}
+
+/** Gives the user a role, and records it if they had another; null when there is no such user. */
+async function changeRole(parts: AdminParts, sql: Sql, email_key: string, role: UserRow['role']) {
+  const before = await findUserForSignIn(sql, email_key);
+  const user = await setUserRole(sql, email_key, role, now(parts));
+  if (user !== null && before !== null && before.role !== role)
+    await record(parts, sql, 'user.role_changed', user.id, { from: before.role, to: role });
+  return user;
 }
 
 async function list({ sql }: AdminParts, { options }: Arguments): Promise<string> {
@@ -159,7 +175,7 @@ function record(
   sql: Sql,
   action: AuditAction,
   user_id: string,
-  details: Readonly<Record<string, number>> = {},
+  details: AuditDetails = {},
 ): Promise<void> {
   return recordEvent(sql, {
     id: parts.random.id(),

@@ -7,6 +7,7 @@ export const AUDIT_ACTIONS = [
   'user.login_failed',
   'user.logout',
   'user.password_changed',
+  'user.role_changed',
   'user.deleted',
   'session.revoked',
   'document.created',
