@@ -53,6 +53,12 @@ export class Ledger {
     this.doubt(deletedBy(edit, text));
   }
 
+  /** The same of an edit that was answered only now: a restore in between may have taken it away already. */
+  answered(edit: Delta, text: string): void {
+    this.edited(edit, text);
+    if (this.rewritten) for (const { insert } of edit.ops) if (typeof insert === 'string') this.doubt(insert);
+  }
+
   /** The document was taken back to some earlier text. */
   restored(): void {
     this.rewritten = true;
@@ -321,7 +327,7 @@ export class RestActor {
     const delta = new Delta().insert(text, dice.once(3) ? { italic: true } : undefined);
     const edit: RestEdit = { body: { changes: { delta: delta.ops } }, rev: null };
     if ((await this.#post(edit)) === 503) ledger.doubt(text);
-    ledger.edited(delta, '');
+    ledger.answered(delta, '');
   }
 
   async #numbered(): Promise<void> {
@@ -340,7 +346,7 @@ export class RestActor {
     // by an owner that was lost: nothing can make a Yjs client undelete, so what it deleted may stay away.
     if (edit.rev === null) return ledger.doubt(deletedBy(delta, text));
     this.taken.push(edit);
-    ledger.edited(delta, text);
+    ledger.answered(delta, text);
   }
 
   async #again(index: number): Promise<void> {
