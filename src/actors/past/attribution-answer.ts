@@ -136,9 +136,9 @@ class StretchWriter {
 
   #copy(bytes: Uint8Array): void {
     // For a few bytes quicker than `set`.
-    let end = this.#end;
-    for (let i = 0; i < bytes.length; i++) this.#bytes[end++] = bytes[i] ?? 0;
-    this.#end = end;
+    const [target, start] = [this.#bytes, this.#end];
+    for (let i = 0; i < bytes.length; i++) target[start + i] = bytes[i] as number;
+    this.#end = start + bytes.length;
   }
 
   #number(value: number): void {
@@ -148,13 +148,14 @@ class StretchWriter {
   }
 
   #digits(value: number, width: number): void {
+    const [target, start] = [this.#bytes, this.#end];
     let left = value;
-    for (let i = this.#end + width - 1; i >= this.#end; i--) {
-      const next = Math.floor(left / 10);
-      this.#bytes[i] = ZERO + left - next * 10;
+    for (let i = start + width - 1; i >= start; i--) {
+      const next = Math.trunc(left / 10);
+      target[i] = ZERO + left - next * 10;
       left = next;
     }
-    this.#end += width;
+    this.#end = start + width;
   }
 
   /** As isoTime has it, which is asked once a minute only. */

@@ -30,7 +30,9 @@ function step(message: ToThread): unknown {
     return null;
   }
   if (now === null) throw new Error('there is no question to go on with');
-  if ('piece' in message) return now.feed(message.piece);
+  let enough = false;
+  for (const piece of message.pieces) enough = now.feed(piece) || enough;
+  if (!message.finish) return enough;
   const answer = now.finish();
   now = null;
   return answer;

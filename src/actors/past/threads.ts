@@ -11,6 +11,8 @@ import { type Answers, type Piece, type Question, weightOf } from './pieces.ts';
 
 /** Questions up to this weight are answered right here. */
 const SMALL_WEIGHT_MAX = 48 * 1024;
+/** Pieces go to a thread together up to this weight. */
+const BATCH_WEIGHT_MAX = 512 * 1024;
 
 /** Questions at a time: each may hold a connection and a thread. */
 const QUESTIONS_MAX = 4;
@@ -21,11 +23,13 @@ const IDLE_MAX = 2;
 const RETRY_AFTER_S = 5;
 
 /** What a thread is told. */
-export type ToThread = { readonly question: Question } | { readonly piece: Piece } | { readonly finish: true };
+export type ToThread =
+  | { readonly question: Question }
+  | { readonly pieces: readonly Piece[]; readonly finish: boolean };
 
 type FromThread = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly message: string };
 
-/** Takes the pieces that answer a question; true from it when no more are needed. */
+/** Takes the pieces that answer a question; true from it when no more are needed, though it may be late to say so. */
 export type Feed = (piece: Piece) => Promise<boolean>;
 
 /**
@@ -54,32 +58,32 @@ async function answerNow<Q extends Question>(
   question: Q,
   gather: (feed: Feed) => Promise<void>,
 ): Promise<Answers[Q['kind']]> {
-  const small: Piece[] = [];
+  let held: Piece[] = [];
   let weight = 0;
   let thread: Thread | null = null;
   const feed: Feed = async (piece) => {
+    held.push(piece);
     weight += weightOf(piece);
-    if (thread === null && weight <= SMALL_WEIGHT_MAX) {
-      small.push(piece);
-      return false;
-    }
+    if (weight <= (thread === null ? SMALL_WEIGHT_MAX : BATCH_WEIGHT_MAX)) return false;
     if (thread === null) {
       thread = idle.pop() ?? new Thread();
       await thread.ask({ question });
-      for (const held of small) await thread.ask({ piece: held });
     }
-    return (await thread.ask({ piece })) as boolean;
+    const pieces = held;
+    held = [];
+    weight = 0;
+    return (await thread.ask({ pieces, finish: false })) as boolean;
   };
   try {
     await gather(feed);
     // The compiler does not see what `feed` does.
     const busy = thread as Thread | null;
-    if (busy !== null) return (await busy.ask({ finish: true })) as Answers[Q['kind']];
+    if (busy !== null) return (await busy.ask({ pieces: held, finish: true })) as Answers[Q['kind']];
   } finally {
     (thread as Thread | null)?.giveBack();
   }
   const here = answering(question);
-  for (const piece of small) here.feed(piece);
+  for (const piece of held) here.feed(piece);
   return here.finish() as Answers[Q['kind']];
 }
 
