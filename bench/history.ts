@@ -23,6 +23,8 @@ import { readTrace } from './trace.ts';
 
 const PROBES = 50;
 const OPENINGS = 20;
+/** Edits that are not counted: the first one builds the document from its bytes, whoever else is at work. */
+const WARM_UP_EDITS = 20;
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { revs: { type: 'string' } } });
 const [file] = positionals;
@@ -191,9 +193,6 @@ async function timed<T>(times: Latencies, path: string): Promise<T> {
   if (!success) throw new Error(`${path}: ${body}`);
   return data;
 }
-
-/** Edits that are not counted: the first one builds the document from its bytes, whoever else is at work. */
-const WARM_UP_EDITS = 20;
 
 /** Somebody who types one letter after the other into the document, the next as soon as the last is on disk. */
 class Typing {
