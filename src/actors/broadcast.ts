@@ -2,6 +2,7 @@
  * What leaves a document, to whom, in what form: one frame per turn for all Yjs members, one event per revision for JSON
  * members, one message per turn on `collab:<doc_id>` for other nodes and whoever subscribed there.
  */
+import { stringTogether } from '../protocol/strung-updates.ts';
 import { type AwarenessEntry, ackFrame, awarenessFrame, updateFrame } from '../protocol/yjs-wire.ts';
 import type { Recorded } from './edit-log.ts';
 import type { Fanout, YjsMember } from './member.ts';
@@ -63,7 +64,7 @@ export class Broadcast {
 
   #updates(batch: readonly Outgoing[]): void {
     const updates = batch.map(({ recorded }) => recorded.update).filter((update) => update !== EMPTY_UPDATE);
-    const update = mergeAll(updates);
+    const update = (updates.length > 1 ? stringTogether(updates) : null) ?? mergeAll(updates);
     if (update === null) return;
     const [first] = batch;
     // A single author whose bytes were taken as they are need not read them again.

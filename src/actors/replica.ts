@@ -15,6 +15,7 @@ import { checkFits, type DeltaOps, docLength, lengthChange } from '../protocol/c
 import { difference } from '../protocol/content/difference.ts';
 import { type EncodedState, snapshotOf, TEXT_ROOT } from '../protocol/snapshot.ts';
 import { holdsForeign, isForeign, openFormatting, textOps } from '../protocol/text-ops.ts';
+import { joinTyping } from '../protocol/typed-run.ts';
 import { TextWatch, trueEffect } from './effects.ts';
 import { isServerClientId } from './server-ids.ts';
 import { codeUnits, writeDelta } from './text-access.ts';
@@ -115,7 +116,8 @@ export class Replica {
    * for its whole difference. `malformed`: an update does not decode, claims to be written by this replica, or is
    * nested beyond measure; nothing of that one was applied.
    */
-  applyUpdates(updates: readonly Uint8Array[]): Applied {
+  applyUpdates(received: readonly Uint8Array[]): Applied {
+    const updates = joinTyping(received);
     const decoded = updates.map(decodeUpdate);
     const known = this.#doc ?? this.#base;
     if (decoded.every((update) => update !== null && updateAddsNothing(update, known)))
