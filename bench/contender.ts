@@ -84,7 +84,7 @@ export interface YjsContender {
 export interface JsonClient {
   /** Inserts `text` at the start; resolves when the server confirmed it (on disk for ours). */
   insertAtStart(text: string): Promise<void>;
-  /** The text as this client has it, once nothing is in flight and `edits` edits of everybody arrived. */
+  /** The text as this client has it, once nothing is in flight, `edits` edits of everybody arrived and, where the server says, are on disk. */
   settled(edits: number): Promise<string>;
   close(): Promise<void>;
 }

@@ -36,7 +36,7 @@ test('what makes no sense is refused with its name and the reason', () => {
 
 test("a contender's name becomes what can be typed", () => {
   expect(slugOf('Hocuspocus on Bun')).toBe('hocuspocus-on-bun');
-  expect(slugOf('concord, not waiting for the disk')).toBe('concord-not-waiting-for-the-disk');
+  expect(slugOf('concord, waiting for the disk')).toBe('concord-waiting-for-the-disk');
 });
 
 test('a run fills its own places of the page and leaves the others', () => {

@@ -16,4 +16,4 @@ export const YJS_CONTENDERS: readonly YjsContender[] = [
 ];
 
 /** On JSON wires. */
-export const JSON_CONTENDERS: readonly JsonContender[] = [concordJson('disk'), concordJson('event'), sharedb()];
+export const JSON_CONTENDERS: readonly JsonContender[] = [concordJson('event'), concordJson('disk'), sharedb()];

@@ -44,10 +44,14 @@ export function concord(workshop?: Workshop): YjsContender {
   };
 }
 
-/** Concord's JSON door. `confirm`: what ends an edit, its place on disk or its own event, from memory as peers have it. */
-export function concordJson(confirm: 'disk' | 'event' = 'disk', workshop?: Workshop): JsonContender {
+/**
+ * Concord's JSON door. `confirm`: what a client waits for before its next edit. Its own event, from memory, is what the
+ * protocol asks for and what peers answer with; the disk is what Concord promises on top. Either way a run is over when
+ * everything is on disk.
+ */
+export function concordJson(confirm: 'disk' | 'event' = 'event', workshop?: Workshop): JsonContender {
   return {
-    name: confirm === 'disk' ? 'concord' : 'concord, not waiting for the disk',
+    name: confirm === 'event' ? 'concord' : 'concord, waiting for the disk',
     wire: 'json',
     confirms: confirm === 'disk' ? 'on disk: its acknowledgement' : 'in memory: its own event came back',
     start: () => start(workshop),
@@ -126,6 +130,7 @@ type Other = { readonly type: 'status' | 'presence' | 'pong' | 'role' };
 class ConcordWire implements JsonWire {
   readonly address: string;
   readonly hello = [];
+  readonly durable = true;
   readonly #client_id = Bun.randomUUIDv7();
 
   constructor(
@@ -148,7 +153,10 @@ class ConcordWire implements JsonWire {
       case 'edit':
         return this.#edit(event);
       case 'ack':
-        return this.confirm === 'disk' ? [{ kind: 'confirmed', rev: event.rev }] : [];
+        return [
+          { kind: 'durable', rev: event.rev },
+          ...(this.confirm === 'disk' ? [{ kind: 'confirmed', rev: event.rev } as const] : []),
+        ];
       case 'error':
         return [{ kind: 'failed', reason: `${event.code}: ${event.message}` }];
       default:

@@ -21,12 +21,16 @@ export type JsonEvent =
   | { readonly kind: 'placed'; readonly rev: number }
   /** Everything up to `rev` is confirmed. */
   | { readonly kind: 'confirmed'; readonly rev: number }
+  /** Everything up to `rev` is on disk. */
+  | { readonly kind: 'durable'; readonly rev: number }
   | { readonly kind: 'failed'; readonly reason: string };
 
 /** The words of one server. */
 export interface JsonWire {
   /** What the socket is opened with. */
   readonly address: string;
+  /** Whether the server says what is on disk. */
+  readonly durable: boolean;
   /** Sent once it is open. */
   readonly hello: readonly object[];
   /** The `seq`th edit, counted from 1, made on `base_rev`. */
@@ -53,6 +57,7 @@ class Client implements JsonClient {
   /** The revision that the edit in flight became. */
   #placed_rev: number | null = null;
   #confirmed_rev = 0;
+  #durable_rev = 0;
   #failure: Error | null = null;
   #wake: () => void = () => {};
 
@@ -83,9 +88,11 @@ class Client implements JsonClient {
       () => this.#fail(`only ${this.#rev - this.#first_rev} of ${edits} edits arrived`),
       SETTLED_MS_MAX,
     );
-    await this.#until(() => this.#pending === null && this.#rev - this.#first_rev >= edits).finally(() =>
-      clearTimeout(patience),
-    );
+    const settled = (): boolean =>
+      this.#pending === null &&
+      this.#rev - this.#first_rev >= edits &&
+      (!this.wire.durable || this.#durable_rev >= this.#rev);
+    await this.#until(settled).finally(() => clearTimeout(patience));
     return this.#text.ops.map(({ insert }) => (typeof insert === 'string' ? insert : '\ufffc')).join('');
   }
 
@@ -116,6 +123,9 @@ class Client implements JsonClient {
         return;
       case 'confirmed':
         this.#confirmed_rev = Math.max(this.#confirmed_rev, event.rev);
+        return;
+      case 'durable':
+        this.#durable_rev = Math.max(this.#durable_rev, event.rev);
         return;
       case 'failed':
         return this.#fail(event.reason);

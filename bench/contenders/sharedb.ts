@@ -42,6 +42,7 @@ async function makeDocument(url: string, name: string): Promise<void> {
 
 class ShareDbWire implements JsonWire {
   readonly hello: readonly object[];
+  readonly durable = false;
   #src = '';
 
   constructor(

@@ -7,7 +7,7 @@ import { driverFigure, less, meter } from './support/meter.ts';
 import { pooled } from './support/pace.ts';
 import { expectEqual } from './support/replicas.ts';
 import { clientId, stateOf } from './support/typing.ts';
-import { closeAll, connectAll, keepsDocuments, visit } from './support/visit.ts';
+import { closeAll, connectAll, keepsDocuments, type Sizes, visitWarm } from './support/visit.ts';
 
 const CREATES_AT_ONCE = 20;
 const TEXT = 'The quick brown fox jumps over the lazy dog. '.repeat(20);
@@ -18,7 +18,8 @@ interface Size {
   readonly idle_ms: number;
 }
 
-const SIZES: Readonly<Record<'full' | 'quick', Size>> = {
+const SIZES: Sizes<Size> = {
+  warm: { sockets: 400, documents: 40, idle_ms: 200 },
   full: { sockets: 2_000, documents: 200, idle_ms: 2_000 },
   quick: { sockets: 40, documents: 4, idle_ms: 200 },
 };
@@ -49,5 +50,5 @@ async function run(contender: YjsContender, server: RunningServer, size: Size): 
 export const connects2000: Scenario = {
   name: 'connects-2000',
   what: '2,000 sockets on 200 documents, at most 50 handshakes under way, until all have the text; then 2 s of rest.',
-  run: (contender, size) => visit(contender, (server) => run(contender, server, SIZES[size])),
+  run: (contender, size) => visitWarm(contender, size, SIZES, (server, each) => run(contender, server, each)),
 };

@@ -8,7 +8,7 @@ import { cpuPerEdit, driverFigure, less, meter, quantiles } from './support/mete
 import { pooled, timetable, within } from './support/pace.ts';
 import { expectEqual, sampleOf } from './support/replicas.ts';
 import { clientId, Progress, typeRun, wantedFrom } from './support/typing.ts';
-import { closeAll, connectAll, freshReplica, visit } from './support/visit.ts';
+import { closeAll, connectAll, freshReplica, type Sizes, visitWarm } from './support/visit.ts';
 
 const CREATES_AT_ONCE = 20;
 const SETTLE_MS_MAX = 60_000;
@@ -19,7 +19,8 @@ interface Size {
   readonly edits_each: number;
 }
 
-const SIZES: Readonly<Record<'full' | 'quick', Size>> = {
+const SIZES: Sizes<Size> = {
+  warm: { documents: 100, edits_per_second: 1_000, edits_each: 10 },
   full: { documents: 1_000, edits_per_second: 2_000, edits_each: 5 },
   quick: { documents: 20, edits_per_second: 100, edits_each: 2 },
 };
@@ -86,5 +87,5 @@ async function run(contender: YjsContender, server: RunningServer, size: Size): 
 export const documents1000: Scenario = {
   name: 'documents-1000',
   what: '1,000 documents with two clients each who all write: 2,000 edits a second in all, for 5 s.',
-  run: (contender, size) => visit(contender, (server) => run(contender, server, SIZES[size])),
+  run: (contender, size) => visitWarm(contender, size, SIZES, (server, each) => run(contender, server, each)),
 };

@@ -9,7 +9,7 @@ import { cpuPerEdit, driverFigure, meter, more, quantiles } from './support/mete
 import { pooled, timetable, within } from './support/pace.ts';
 import { expectEqual, sampleOf } from './support/replicas.ts';
 import { clientId, typeRun } from './support/typing.ts';
-import { closeAll, connectAll, freshReplica, visit } from './support/visit.ts';
+import { closeAll, connectAll, freshReplica, type Sizes, visitWarm } from './support/visit.ts';
 
 const CREATES_AT_ONCE = 20;
 const SETTLE_MS_MAX = 60_000;
@@ -20,7 +20,8 @@ interface Size {
   readonly edits_each: number;
 }
 
-const SIZES: Readonly<Record<'full' | 'quick', Size>> = {
+const SIZES: Sizes<Size> = {
+  warm: { documents: 100, edits_per_second: 4_000, edits_each: 80 },
   full: { documents: 400, edits_per_second: 8_000, edits_each: 200 },
   quick: { documents: 20, edits_per_second: 400, edits_each: 20 },
 };
@@ -70,5 +71,5 @@ async function run(contender: YjsContender, server: RunningServer, size: Size): 
 export const durable8000: Scenario = {
   name: 'durable-8000',
   what: '400 documents with one writer each, 8,000 edits a second in all for 10 s: until PostgreSQL has them.',
-  run: (contender, size) => visit(contender, (server) => run(contender, server, SIZES[size])),
+  run: (contender, size) => visitWarm(contender, size, SIZES, (server, each) => run(contender, server, each)),
 };

@@ -11,7 +11,7 @@ import { driverFigure, less, meter, quantiles } from './support/meter.ts';
 import { timetable, within } from './support/pace.ts';
 import { expectEqual, sampleOf } from './support/replicas.ts';
 import { clientId, Progress, typeWithCursors, wantedFrom } from './support/typing.ts';
-import { closeAll, connectAll, freshReplica, visit } from './support/visit.ts';
+import { closeAll, connectAll, freshReplica, visitWarm } from './support/visit.ts';
 
 const EDITS_PER_SECOND = 50;
 /** How long the last deliveries may take once the writer is done. */
@@ -112,15 +112,15 @@ function fanout(receivers: number, with_cursor: boolean): Scenario {
     name: `fanout${with_cursor ? '-cursor' : ''}-${receivers}`,
     what: `One writer, ${EDITS_PER_SECOND} edits a second for 6 s${with_cursor ? ', the cursor after each' : ''}, ${receivers} receivers.`,
     run: (contender, size) =>
-      visit(contender, (server) =>
-        run(
-          contender,
-          server,
-          size === 'full'
-            ? { receivers, edits: 6 * EDITS_PER_SECOND }
-            : { receivers: Math.min(20, receivers), edits: 25 },
-          with_cursor,
-        ),
+      visitWarm(
+        contender,
+        size,
+        {
+          warm: { receivers, edits: 2 * EDITS_PER_SECOND },
+          full: { receivers, edits: 6 * EDITS_PER_SECOND },
+          quick: { receivers: Math.min(20, receivers), edits: 25 },
+        },
+        (server, each) => run(contender, server, each, with_cursor),
       ),
   };
 }

@@ -10,7 +10,7 @@ import { cpuPerEdit, driverFigure, less, meter, more, quantiles } from './suppor
 import { within } from './support/pace.ts';
 import { expectEqual } from './support/replicas.ts';
 import { clientId, Progress, typeRun, wantedFrom } from './support/typing.ts';
-import { closeAll, connectAll, freshReplica, visit } from './support/visit.ts';
+import { closeAll, connectAll, freshReplica, type Sizes, visitWarm } from './support/visit.ts';
 
 const WRITERS = 8;
 const RUN_MS_MAX = 120_000;
@@ -111,15 +111,16 @@ function merged(writers: readonly Writer[]): Latencies {
   return all;
 }
 
-function hot(in_flight: number, edits_each: { readonly full: number; readonly quick: number }): Scenario {
+function hot(in_flight: number, edits_each: Sizes<number>): Scenario {
   return {
     name: `hot-${in_flight}`,
     what:
       `${WRITERS} writers in one document, ${in_flight === 1 ? 'one edit' : `${in_flight} edits`} of each under way, ` +
       `${(WRITERS * edits_each.full).toLocaleString('en')} edits of one character, until all are confirmed and everybody has everything.`,
-    run: (contender, size) => visit(contender, (server) => run(contender, server, in_flight, edits_each[size])),
+    run: (contender, size) =>
+      visitWarm(contender, size, edits_each, (server, each) => run(contender, server, in_flight, each)),
   };
 }
 
-export const hot50 = hot(50, { full: 10_000, quick: 200 });
-export const hot1 = hot(1, { full: 1_000, quick: 40 });
+export const hot50 = hot(50, { warm: 3_000, full: 10_000, quick: 200 });
+export const hot1 = hot(1, { warm: 500, full: 1_000, quick: 40 });

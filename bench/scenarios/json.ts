@@ -6,7 +6,7 @@ import type { Figure, JsonContender, RunningServer, Scenario } from '../contende
 import { Latencies } from '../figures.ts';
 import { cpuPerEdit, driverFigure, meter, more, quantiles } from './support/meter.ts';
 import { pooled, within } from './support/pace.ts';
-import { visit } from './support/visit.ts';
+import { visitWarm } from './support/visit.ts';
 
 const RUN_MS_MAX = 120_000;
 const SETTLE_MS_MAX = 30_000;
@@ -49,11 +49,12 @@ async function run(
 }
 
 function json(writers: number): Scenario<JsonContender> {
-  const edits_each = { full: 3_000 / writers, quick: Math.ceil(80 / writers) };
+  const edits_each = { warm: 2_000 / writers, full: 8_000 / writers, quick: Math.ceil(80 / writers) };
   return {
     name: `json-${writers}`,
-    what: `${writers === 1 ? 'One writer' : `${writers} writers`} of JSON in one document, one edit of each under way, 3,000 edits.`,
-    run: (contender, size) => visit(contender, (server) => run(contender, server, writers, edits_each[size])),
+    what: `${writers === 1 ? 'One writer' : `${writers} writers`} of JSON in one document, one edit of each under way, 8,000 edits, until all have all and, with Concord, all are on disk.`,
+    run: (contender, size) =>
+      visitWarm(contender, size, edits_each, (server, each) => run(contender, server, writers, each)),
   };
 }
 

@@ -8,7 +8,7 @@ import { Latencies } from '../figures.ts';
 import { driverFigure, less, meter, quantiles } from './support/meter.ts';
 import { timetable, within } from './support/pace.ts';
 import { expectEqual, sampleOf } from './support/replicas.ts';
-import { closeAll, connectAll, freshReplica, visit } from './support/visit.ts';
+import { closeAll, connectAll, freshReplica, type Sizes, visitWarm } from './support/visit.ts';
 
 const SETTLE_MS_MAX = 90_000;
 
@@ -17,7 +17,8 @@ interface Size {
   readonly seconds: number;
 }
 
-const SIZES: Readonly<Record<'full' | 'quick', Size>> = {
+const SIZES: Sizes<Size> = {
+  warm: { people: 100, seconds: 3 },
   full: { people: 500, seconds: 8 },
   quick: { people: 20, seconds: 2 },
 };
@@ -121,5 +122,5 @@ async function run(
 export const presence500: Scenario = {
   name: 'presence-500',
   what: '500 people on one document, each moving a cursor once a second for 8 s.',
-  run: (contender, size) => visit(contender, (server) => run(contender, server, SIZES[size])),
+  run: (contender, size) => visitWarm(contender, size, SIZES, (server, each) => run(contender, server, each)),
 };

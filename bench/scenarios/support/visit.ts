@@ -30,6 +30,29 @@ export async function visit<T>(
   }
 }
 
+/** How much of a scenario is done. `warm` is what comes before a full run and counts for nothing. */
+export interface Sizes<S> {
+  readonly warm: S;
+  readonly full: S;
+  readonly quick: S;
+}
+
+/**
+ * Like {@link visit}, after a smaller round of the same on other documents of that server: a server lives for weeks, so
+ * what its first seconds cost (compilation above all) is not what its users pay.
+ */
+export function visitWarm<S, T>(
+  contender: { start(): Promise<RunningServer> },
+  size: 'full' | 'quick',
+  sizes: Sizes<S>,
+  body: (server: RunningServer, size: S) => Promise<T>,
+): Promise<T> {
+  return visit(contender, async (server) => {
+    if (size === 'full') await body(server, sizes.warm);
+    return body(server, sizes[size]);
+  });
+}
+
 /** Where a client goes and what it does there. */
 export interface Seat extends Omit<ConnectOptions, 'client_id'> {
   readonly document: string;
