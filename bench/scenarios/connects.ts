@@ -3,6 +3,7 @@
  * authenticated where that is needed, and synced. Then they sit there, and take room.
  */
 import type { Figure, RunningServer, Scenario, YjsContender } from '../contender.ts';
+import { heat } from './hot.ts';
 import { driverFigure, less, meter } from './support/meter.ts';
 import { pooled } from './support/pace.ts';
 import { expectEqual } from './support/replicas.ts';
@@ -50,5 +51,5 @@ async function run(contender: YjsContender, server: RunningServer, size: Size): 
 export const connects2000: Scenario = {
   name: 'connects-2000',
   what: '2,000 sockets on 200 documents, at most 50 handshakes under way, until all have the text; then 2 s of rest.',
-  run: (contender, size) => visitWarm(contender, size, SIZES, (server, each) => run(contender, server, each)),
+  run: (contender, size) => visitWarm(contender, size, SIZES, (server, each) => run(contender, server, each), heat),
 };

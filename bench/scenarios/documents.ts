@@ -4,6 +4,7 @@
  */
 import type { Figure, RunningServer, Scenario, YjsContender } from '../contender.ts';
 import { Latencies } from '../figures.ts';
+import { heat } from './hot.ts';
 import { cpuPerEdit, driverFigure, less, meter, quantiles } from './support/meter.ts';
 import { pooled, timetable, within } from './support/pace.ts';
 import { expectEqual, sampleOf } from './support/replicas.ts';
@@ -87,5 +88,5 @@ async function run(contender: YjsContender, server: RunningServer, size: Size): 
 export const documents1000: Scenario = {
   name: 'documents-1000',
   what: '1,000 documents with two clients each who all write: 2,000 edits a second in all, for 5 s.',
-  run: (contender, size) => visitWarm(contender, size, SIZES, (server, each) => run(contender, server, each)),
+  run: (contender, size) => visitWarm(contender, size, SIZES, (server, each) => run(contender, server, each), heat),
 };

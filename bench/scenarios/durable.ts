@@ -5,6 +5,7 @@
  */
 import type { Figure, RunningServer, Scenario, YjsContender } from '../contender.ts';
 import { Latencies } from '../figures.ts';
+import { heat } from './hot.ts';
 import { cpuPerEdit, driverFigure, meter, more, quantiles } from './support/meter.ts';
 import { pooled, timetable, within } from './support/pace.ts';
 import { expectEqual, sampleOf } from './support/replicas.ts';
@@ -71,5 +72,5 @@ async function run(contender: YjsContender, server: RunningServer, size: Size): 
 export const durable8000: Scenario = {
   name: 'durable-8000',
   what: '400 documents with one writer each, 8,000 edits a second in all for 10 s: until PostgreSQL has them.',
-  run: (contender, size) => visitWarm(contender, size, SIZES, (server, each) => run(contender, server, each)),
+  run: (contender, size) => visitWarm(contender, size, SIZES, (server, each) => run(contender, server, each), heat),
 };

@@ -7,6 +7,7 @@
  */
 import type { Figure, RunningServer, Scenario, YjsContender } from '../contender.ts';
 import { Latencies } from '../figures.ts';
+import { heat } from './hot.ts';
 import { driverFigure, less, meter, quantiles } from './support/meter.ts';
 import { timetable, within } from './support/pace.ts';
 import { expectEqual, sampleOf } from './support/replicas.ts';
@@ -121,6 +122,7 @@ function fanout(receivers: number, with_cursor: boolean): Scenario {
           quick: { receivers: Math.min(20, receivers), edits: 25 },
         },
         (server, each) => run(contender, server, each, with_cursor),
+        heat,
       ),
   };
 }

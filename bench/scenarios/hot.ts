@@ -105,6 +105,14 @@ async function run(
   ];
 }
 
+/**
+ * What brings a server to the pace of one that has been up for a while: the writers of {@link run} for some seconds, on a
+ * document of its own.
+ */
+export async function heat(contender: YjsContender, server: RunningServer): Promise<void> {
+  for (const in_flight of [1, 20]) await run(contender, server, in_flight, in_flight === 1 ? 750 : 7_500);
+}
+
 function merged(writers: readonly Writer[]): Latencies {
   const all = new Latencies();
   for (const { confirm_ms } of writers) all.addAll(confirm_ms);
@@ -118,7 +126,7 @@ function hot(in_flight: number, edits_each: Sizes<number>): Scenario {
       `${WRITERS} writers in one document, ${in_flight === 1 ? 'one edit' : `${in_flight} edits`} of each under way, ` +
       `${(WRITERS * edits_each.full).toLocaleString('en')} edits of one character, until all are confirmed and everybody has everything.`,
     run: (contender, size) =>
-      visitWarm(contender, size, edits_each, (server, each) => run(contender, server, in_flight, each)),
+      visitWarm(contender, size, edits_each, (server, each) => run(contender, server, in_flight, each), heat),
   };
 }
 

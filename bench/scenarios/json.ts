@@ -49,7 +49,7 @@ async function run(
 }
 
 function json(writers: number): Scenario<JsonContender> {
-  const edits_each = { warm: 2_000 / writers, full: 8_000 / writers, quick: Math.ceil(80 / writers) };
+  const edits_each = { warm: 16_000 / writers, full: 8_000 / writers, quick: Math.ceil(80 / writers) };
   return {
     name: `json-${writers}`,
     what: `${writers === 1 ? 'One writer' : `${writers} writers`} of JSON in one document, one edit of each under way, 8,000 edits, until all have all and, with Concord, all are on disk.`,

@@ -5,6 +5,7 @@
  */
 import type { Figure, RunningServer, Scenario, YjsContender } from '../contender.ts';
 import { Latencies } from '../figures.ts';
+import { heat } from './hot.ts';
 import { driverFigure, less, meter, quantiles } from './support/meter.ts';
 import { timetable, within } from './support/pace.ts';
 import { expectEqual, sampleOf } from './support/replicas.ts';
@@ -122,5 +123,5 @@ async function run(
 export const presence500: Scenario = {
   name: 'presence-500',
   what: '500 people on one document, each moving a cursor once a second for 8 s.',
-  run: (contender, size) => visitWarm(contender, size, SIZES, (server, each) => run(contender, server, each)),
+  run: (contender, size) => visitWarm(contender, size, SIZES, (server, each) => run(contender, server, each), heat),
 };

@@ -24,11 +24,14 @@ const JOB_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30
 /** What prom-client measures of Node.js and Bun has nothing to say about: handles, V8's heap spaces and its collector. */
 const NOT_ON_BUN = /^nodejs_(active_|heap_space_|gc_)/;
 
+/** How often the event loop's lag is looked at: each look wakes the process up. */
+const LAG_PRECISION_MS = 200;
+
 /** Makes the metrics of a process, its CPU, memory and event-loop lag among them. */
 export function createMetrics() {
   const registry = new Registry();
   const registers = [registry];
-  collectDefaultMetrics({ register: registry });
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_PRECISION_MS });
   for (const { name } of registry.getMetricsAsArray()) if (NOT_ON_BUN.test(name)) registry.removeSingleMetric(name);
   return {
     registry,

@@ -13,7 +13,7 @@ import type { Database } from '../store/postgres.ts';
 import type { Queues } from './queues.ts';
 
 /** How often the outbox is looked at. */
-export const RELAY_EVERY_MS = 250;
+export const RELAY_EVERY_MS = 1_000;
 /** When an event that was asked for and still waits is asked for again. */
 export const ASK_AGAIN_MS = 30_000;
 /** Events asked for at once; the next look takes more once Redis has taken these. */

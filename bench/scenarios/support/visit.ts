@@ -38,17 +38,21 @@ export interface Sizes<S> {
 }
 
 /**
- * Like {@link visit}, after a smaller round of the same on other documents of that server: a server lives for weeks, so
- * what its first seconds cost (compilation above all) is not what its users pay.
+ * Like {@link visit}, after `heat` and a smaller round of the same on other documents of that server: a server lives for
+ * weeks, so what its first seconds cost (compilation above all) is not what its users pay.
  */
-export function visitWarm<S, T>(
-  contender: { start(): Promise<RunningServer> },
+export function visitWarm<C extends { start(): Promise<RunningServer> }, S, T>(
+  contender: C,
   size: 'full' | 'quick',
   sizes: Sizes<S>,
   body: (server: RunningServer, size: S) => Promise<T>,
+  heat: (contender: C, server: RunningServer) => Promise<void> = async () => {},
 ): Promise<T> {
   return visit(contender, async (server) => {
-    if (size === 'full') await body(server, sizes.warm);
+    if (size === 'full') {
+      await heat(contender, server);
+      await body(server, sizes.warm);
+    }
     return body(server, sizes[size]);
   });
 }
