@@ -34,7 +34,7 @@ export class Broadcast {
 
   /** Whether anybody reads JSON events. */
   get events_wanted(): boolean {
-    return this.json_members > 0 || this.listeners_elsewhere > 0;
+    return this.listeners > 0;
   }
 
   /** Sends the edits of a turn. */
@@ -56,7 +56,12 @@ export class Broadcast {
     if (this.yjs_members > 0 && entries.length > 0) this.fanout.yjs(this.doc_id, awarenessFrame(entries), null);
   }
 
-  /** Says that everything up to `rev` is committed. */
+  /** How many hear JSON events: members, and subscribers elsewhere. */
+  get listeners(): number {
+    return this.json_members + this.listeners_elsewhere;
+  }
+
+  /** Tells everybody that everything up to `rev` is committed. */
   ack(rev: number, epoch: number): void {
     if (this.events_wanted) this.events([`{"type":"ack","doc_id":"${this.doc_id}","epoch":${epoch},"rev":${rev}}`]);
     if (this.yjs_members > 0) this.fanout.acks(this.doc_id, ackFrame(epoch, rev));

@@ -112,6 +112,7 @@ describe('whoever listens elsewhere', () => {
     world.node.hand.advance(TIMES.node_beat_ms);
     await turn();
     await world.node.write(doc_id, 'b');
+    world.node.hand.advance(TIMES.ack_others_ms);
     expect(acks().map(({ rev }) => rev)).toEqual([2]);
   });
 

@@ -253,16 +253,19 @@ describe('an acknowledgement', () => {
   test('goes outside this node only while somebody listens there', async () => {
     rig.write(insert('a'));
     rig.commit();
+    rig.clock.advance(TIMES.ack_others_ms);
     expect(rig.stage.remotes).toHaveLength(1);
     rig.stage.listeners = 2;
     rig.write(insert('b'));
     await Promise.resolve();
     rig.commit();
+    rig.clock.advance(TIMES.ack_others_ms);
     expect(rig.stage.remotes.at(-1)?.events).toEqual([{ type: 'ack', doc_id: rig.doc_id, epoch: 1, rev: 2 }] as never);
     rig.stage.listeners = -1;
     rig.write(insert('c'));
     await Promise.resolve();
     rig.commit();
+    rig.clock.advance(TIMES.ack_others_ms);
     expect(rig.stage.remotes.at(-1)?.events).toMatchObject([{ type: 'ack', rev: 3 }]);
   });
 });

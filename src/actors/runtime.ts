@@ -20,6 +20,7 @@ import { CLOSE, type CloseCode } from '../protocol/close.ts';
 import { ConcordError, unavailable } from '../protocol/errors.ts';
 import { type PresenceEntry, roleAllows } from '../protocol/messages.ts';
 import { deniedFrame, step1Frame, step2Frame, updateFrame } from '../protocol/yjs-wire.ts';
+import { Acks } from './acks.ts';
 import { Broadcast, type Outgoing } from './broadcast.ts';
 import { textCursors } from './cursors.ts';
 import { EditLog, entryEvent } from './edit-log.ts';
@@ -31,7 +32,6 @@ import { placeEdit } from './place-edit.ts';
 import { type Change, EMPTY_UPDATE, type Replica } from './replica.ts';
 import { SaveStatus } from './save-status.ts';
 import type { EditWindow } from './window.ts';
-import { YjsAcks } from './yjs-acks.ts';
 
 /** What the node lends to each of its documents. */
 export interface RuntimeParts {
@@ -85,7 +85,7 @@ export class DocumentRuntime {
   readonly #parts: RuntimeParts;
   readonly #broadcast: Broadcast;
   readonly #status: SaveStatus;
-  readonly #acks = new YjsAcks();
+  readonly #acks: Acks;
   /** Viewers whose client called something a clean-up that was none. */
   readonly #suspects = new WeakSet<YjsMember>();
   #ended = false;
@@ -100,6 +100,12 @@ export class DocumentRuntime {
     this.#parts = parts;
     const { clock, random, fanout } = parts;
     this.#broadcast = new Broadcast(doc_id, fanout, () => ({ epoch: ledger.epoch, rev: this.log.head }));
+    this.#acks = new Acks({
+      doc_id,
+      clock,
+      listeners: () => this.#broadcast.listeners,
+      announce: (rev, epoch) => this.#broadcast.ack(rev, epoch),
+    });
     const occupied = (members: number): void => parts.occupied(members);
     const left = (member: Member): void => this.#left(member);
     const cursors = textCursors(replica);
@@ -133,7 +139,6 @@ export class DocumentRuntime {
 
   /** The journal committed everything up to `rev`: this is where edits are acknowledged. */
   committed(rev: number, epoch: number): void {
-    this.#broadcast.ack(rev, epoch);
     this.#acks.committed(rev, epoch);
     while (this.#waiters[0] !== undefined && this.#waiters[0].rev <= rev) this.#waiters.shift()?.done();
     this.#status.update();
@@ -152,6 +157,7 @@ export class DocumentRuntime {
   /** Ends all connections and timers. The ledger stays its owner's to close. */
   end(code: CloseCode, reason: string): void {
     this.#ended = true;
+    this.#acks.flush();
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const { lost } of waiters) lost(unavailable('The document moved before the edit was written.', 1));
@@ -206,17 +212,24 @@ export class DocumentRuntime {
       case 'new':
         if (this.#status.state === 'read_only')
           return outcome.refused(unavailable('Too much text waits for storage; the document is read-only for now.'));
-        return this.#applyDelta(placed.delta, edit, outcome, out);
+        return this.#applyDelta(placed.delta, edit, author, outcome, out);
     }
   }
 
-  #applyDelta(delta: DeltaEdit['delta'], edit: DeltaEdit, outcome: EditOutcome, out: Outbox): void {
+  #applyDelta(
+    delta: DeltaEdit['delta'],
+    edit: DeltaEdit,
+    author: JsonMember | null,
+    outcome: EditOutcome,
+    out: Outbox,
+  ): void {
     // Nothing may be left of an edit once it is carried over others; it still takes its revision and its seq.
     const change =
       delta.length === 0 ? { update: EMPTY_UPDATE, delta: [], amended: false } : this.replica.applyDelta(delta);
     const recorded = this.log.record(change, edit, this.#parts.clock.now());
     this.#parts.observer.edits(edit.door, 1);
     out.edits.push({ recorded, author: null, amended: true });
+    if (author !== null) this.#acks.placed(author, recorded.rev);
     out.reports.push(() => outcome.applied(recorded.rev, recorded.event, false));
   }
 
@@ -363,7 +376,7 @@ export class DocumentRuntime {
   }
 
   #left(member: Member): void {
-    this.#acks.leave(member.member_id);
+    this.#acks.leave(member);
     if (member.wire === 'json') this.log.letGo(member.user_id, member.client_id);
   }
 }

@@ -3,6 +3,7 @@ import * as decoding from 'lib0/decoding';
 import * as Y from 'yjs';
 import type { TestYjsMember } from '../../test/support/core.ts';
 import { RuntimeRig } from '../../test/support/runtime.ts';
+import { TIMES } from '../protocol/limits.ts';
 
 let rig: RuntimeRig;
 let seed = 950;
@@ -108,8 +109,40 @@ describe('a member that asked for acks', () => {
 
   test('hears of what others write, without a count', () => {
     const one = typist();
+    for (const letter of ['a', 'b', 'c']) {
+      rig.write([{ insert: letter }]);
+      rig.commit();
+    }
+    rig.clock.advance(TIMES.ack_others_ms - 1);
+    expect(acks(one.member)).toEqual([[1, 0, 0]]);
+    rig.clock.advance(1);
+    expect(acks(one.member)).toEqual([
+      [1, 0, 0],
+      [1, 3],
+    ]);
+  });
+
+  test('and was told of its own edit is not told again, unless there are others to tell', () => {
+    const one = typist();
+    one.send(one.type('a'));
+    rig.commit();
+    rig.clock.advance(TIMES.ack_others_ms);
+    expect(acks(one.member)).toEqual([
+      [1, 0, 0],
+      [1, 1, 1],
+    ]);
+    const other = typist();
+    one.send(one.type('b'));
+    rig.commit();
+    rig.clock.advance(TIMES.ack_others_ms);
+    expect(acks(other.member).at(-1)).toEqual([1, 2]);
+  });
+
+  test('hears what it was not told yet before the document is closed', () => {
+    const one = typist();
     rig.write([{ insert: 'a' }]);
     rig.commit();
+    rig.runtime.end(1012, 'moved');
     expect(acks(one.member).at(-1)).toEqual([1, 1]);
   });
 
