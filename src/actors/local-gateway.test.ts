@@ -57,6 +57,34 @@ describe('an edit', () => {
     expect((await world.node.gateway.text(doc_id)).ops).toEqual(insert('once'));
   });
 
+  test('that was answered 503 before its document was open is never applied', async () => {
+    const doc_id = await world.document();
+    const claiming = await lockHeads(world.db.url, [doc_id]);
+    const answer = refusal(world.node.gateway.edit(request(doc_id, insert('once'))));
+    await blockedBackends(world.db.sql, 'test');
+    // The claim takes most of the time, loading the rest.
+    world.node.hand.advance(TIMES.rest_durable_wait_ms - 1_000);
+    const loading = Promise.withResolvers<void>();
+    const locked = Promise.withResolvers<void>();
+    const lock = world.db.sql.begin(async (step) => {
+      await step`LOCK TABLE document_snapshots`;
+      locked.resolve();
+      await loading.promise;
+    });
+    await locked.promise;
+    await claiming.release();
+    await until('the claim', async () => (await readHead(world.db.sql, doc_id))?.owner != null);
+    await blockedBackends(world.db.sql, 'test');
+    world.node.hand.advance(1_000);
+    expect(await answer).toEqual(['UNAVAILABLE', expect.any(Number) as unknown]);
+    loading.resolve();
+    await lock;
+    // Whoever opens the document now comes behind the one who gave up, in the same line.
+    expect(await world.node.gateway.edit(request(doc_id, insert('again')))).toEqual({ rev: 1 });
+    await turn();
+    expect((await world.node.gateway.text(doc_id)).ops).toEqual(insert('again'));
+  });
+
   test('that was sent before is answered with its revision, also by the next owner', async () => {
     const doc_id = await world.document();
     const again = request(doc_id, insert('once'), { seq: 1 });

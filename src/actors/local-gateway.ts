@@ -1,7 +1,7 @@
 /**
  * The {@link DocumentGateway} of this node: edits go through the document's actor and are answered once they are on disk;
  * reading asks the actor when the document is open here, since only it knows what is not written yet, and storage
- * otherwise, so that a reader never claims a document.
+ * otherwise, so that a reader never claims a document. An edit that was answered before it reached the actor never will.
  */
 import type { Clock } from '../base/clock.ts';
 import { TIMED_OUT, within } from '../base/clock.ts';
@@ -15,6 +15,12 @@ import { stateAt, textAt } from './past/reader.ts';
 import type { Registry } from './registry.ts';
 import type { DocumentRuntime } from './runtime.ts';
 
+/** An edit that somebody waits for. */
+interface Call {
+  /** Its caller has had an answer by now. */
+  given_up: boolean;
+}
+
 /** See the head of this file. */
 export class LocalGateway implements DocumentGateway {
   constructor(
@@ -24,7 +30,11 @@ export class LocalGateway implements DocumentGateway {
   ) {}
 
   async edit(request: EditRequest): Promise<{ readonly rev: number }> {
-    const { runtime, rev } = await this.#inTime(this.#apply(request));
+    const call: Call = { given_up: false };
+    const { runtime, rev } = await this.#inTime(this.#apply(request, call)).catch((error: unknown) => {
+      call.given_up = true;
+      throw error;
+    });
     const written = await within(this.clock, TIMES.rest_durable_wait_ms, runtime.durable(rev));
     if (written === TIMED_OUT) {
       throw unavailable('Storage has not confirmed the edit; send it again with the same client_id and seq.');
@@ -69,13 +79,17 @@ export class LocalGateway implements DocumentGateway {
     return Promise.resolve(this.registry.peek(doc_id)?.runtime?.presence() ?? []);
   }
 
-  /** Puts the edit into the document's mailbox and waits for its revision, not yet for the disk. */
-  async #apply(request: EditRequest): Promise<{ runtime: DocumentRuntime; rev: number }> {
+  /**
+   * Puts the edit into the document's mailbox and waits for its revision, not yet for the disk. One that was given up before
+   * it got there never gets there: whoever was answered 503 may come again without finding it applied behind their back.
+   */
+  async #apply(request: EditRequest, call: Call): Promise<{ runtime: DocumentRuntime; rev: number }> {
     const { doc_id, user_id, client_id, seq, base_rev, delta } = request;
     for (;;) {
       const { document, runtime } = await this.registry.open(doc_id);
       if (seq !== null)
         runtime.log.noteSeq(user_id, client_id, await this.registry.lastSeq(runtime, user_id, client_id));
+      if (call.given_up) throw unavailable();
       const rev = await new Promise<number | null>((resolve, reject) => {
         const taken = document.push({
           kind: 'edit',
