@@ -69,7 +69,7 @@ export const TIMES = {
   /** How long those who wait for no edit of their own may be behind with what is on disk. */
   ack_others_ms: 200,
   /** How long an event waits on its way to a channel of Redis that nobody is known to listen to. */
-  publish_unheard_ms: 20,
+  publish_unheard_ms: 200,
   presence_tick_ms: 40,
   /** Storage that has not confirmed for this long is shown as `unsaved`. */
   unsaved_after_ms: 2_000,

@@ -8,6 +8,9 @@ export function documentChannel(doc_id: string): string {
   return `collab:${doc_id}`;
 }
 
+/** Bytes of messages that wait for others at most. */
+const WAITING_BYTES_MAX = 1_000_000;
+
 /** What is told of a message once it is out: how many received it, or null when Redis did not take it. */
 export type Published = (receivers: number | null) => void;
 
@@ -18,6 +21,7 @@ export type Published = (receivers: number | null) => void;
  */
 export class EventPublisher {
   #waiting: { readonly doc_id: string; readonly message: string; readonly done: Published }[] = [];
+  #bytes = 0;
   #timer: Timer | null = null;
 
   constructor(
@@ -28,7 +32,8 @@ export class EventPublisher {
   /** Publishes a message on a document's channel; `heard`: somebody is known to listen. Never throws. */
   publish(doc_id: string, message: string, heard: boolean, done: Published): void {
     this.#waiting.push({ doc_id, message, done });
-    if (heard) this.flush();
+    this.#bytes += message.length;
+    if (heard || this.#bytes > WAITING_BYTES_MAX) this.flush();
     else this.#timer ??= this.clock.after(TIMES.publish_unheard_ms, () => this.flush());
   }
 
@@ -36,6 +41,7 @@ export class EventPublisher {
   flush(): void {
     this.#timer?.cancel();
     this.#timer = null;
+    this.#bytes = 0;
     const batch = this.#waiting;
     if (batch.length === 0) return;
     this.#waiting = [];
