@@ -167,7 +167,9 @@ function read(file: string): string {
 }
 
 function filesOf(pattern: string): string[] {
-  return [...new Bun.Glob(pattern).scanSync({ cwd: ROOT, dot: true, onlyFiles: true })].sort();
+  const found = new Bun.Glob(pattern).scanSync({ cwd: ROOT, dot: true, onlyFiles: true });
+  // Packages are others' work, wherever in the tree they are installed.
+  return [...found].filter((file) => !file.includes('node_modules/')).sort();
 }
 
 /** `store` for src/store/heads.ts, `main` for src/main.ts. */
