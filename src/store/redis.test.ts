@@ -25,8 +25,7 @@ describe('a connection for commands', () => {
     expect(await redis.set('a', '1')).toBe('OK');
     await Promise.all([once(redis, 'close'), server.stop()]);
     const began = systemClock.monotonic();
-    expect(redis.get('a')).rejects.toThrow();
-    await redis.get('a').catch(() => {});
+    for (let i = 0; i < 2; i++) expect(await redis.get('a').catch(String)).toContain("isn't writeable");
     expect(systemClock.monotonic() - began).toBeLessThan(100);
     await server.start();
     await redisReady(redis);
