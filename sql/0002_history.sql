@@ -1,5 +1,8 @@
 -- History: what the journal amounts to in the long run, versions, and who did what.
 
+-- Every revision tells its effect on the text: history is made of these.
+ALTER TABLE document_updates ALTER delta SET NOT NULL;
+
 -- Revisions that left the journal, packed: consecutive ones, column by column, compressed. No revision is ever in both.
 CREATE TABLE document_segments (
   doc_id     uuid NOT NULL REFERENCES documents (id) ON DELETE CASCADE,

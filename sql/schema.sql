@@ -112,7 +112,7 @@ CREATE TABLE document_updates (
   seq bigint,
   created_at timestamp(3) with time zone NOT NULL,
   update bytea NOT NULL,
-  delta text,
+  delta text NOT NULL,
   PRIMARY KEY (doc_id, rev)
 );
 CREATE UNIQUE INDEX document_updates_once ON public.document_updates USING btree (doc_id, client_id, user_id, seq) WHERE (seq IS NOT NULL);

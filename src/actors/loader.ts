@@ -33,22 +33,17 @@ export async function loadDocument(sql: Sql, doc_id: string, epoch: number, head
   const tail = rows.map((row) => ({ update: row.update, delta: deltaOf(row) }));
   const replica = new Replica(doc_id, serverClientId(doc_id, epoch), snapshot ?? EMPTY_STATE, tail);
   const window = new EditWindow(snapshot_rev);
-  for (const row of rows) {
-    const entry = windowEntry(row);
-    if (entry === null) window.skip(row.rev);
-    else window.append(entry);
-  }
+  for (const row of rows) window.append(windowEntry(row));
   return { replica, window, snapshot_rev };
 }
 
-/** A journal row as the window keeps it; null when its effect on the text was not computed. */
-export function windowEntry(row: Omit<JournalRow, 'update'>): WindowEntry | null {
+/** A journal row as the window keeps it. */
+export function windowEntry(row: Omit<JournalRow, 'update'>): WindowEntry {
   const delta = deltaOf(row);
-  if (delta === null) return null;
   const { rev, epoch, user_id, client_id, seq } = row;
   return { rev, epoch, user_id, client_id, seq, at: row.created_at.getTime(), delta, bytes: deltaBytes(delta) };
 }
 
-function deltaOf(row: Pick<JournalRow, 'delta'>): DeltaOps | null {
-  return row.delta === null ? null : (JSON.parse(row.delta) as DeltaOps);
+function deltaOf(row: Pick<JournalRow, 'delta'>): DeltaOps {
+  return JSON.parse(row.delta) as DeltaOps;
 }

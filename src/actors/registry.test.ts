@@ -193,7 +193,7 @@ describe('a document that crashes', () => {
     await world.node.write(well, 'well');
     runtime.ledger.append({
       ...{ rev: 1, user_id: 'not a uuid', client_id: world.node.random.id(), seq: null, at: 0 },
-      ...{ update: new Uint8Array(2), delta: null },
+      ...{ update: new Uint8Array(2), delta: '[]' },
     });
     await until('its sockets to be closed', () => member.closed !== null);
     expect(member.closed).toMatchObject({ code: 1012 });

@@ -21,7 +21,6 @@ import { loadDocument, windowEntry } from './loader.ts';
 import type { Locator } from './locator.ts';
 import type { Fanout } from './member.ts';
 import { DocumentRuntime, type FoundEdit, type RuntimeObserver, type RuntimeParts } from './runtime.ts';
-import type { WindowEntry } from './window.ts';
 
 /** What a {@link Registry} is made of. */
 export interface RegistryParts {
@@ -112,7 +111,7 @@ export class Registry {
 
   /**
    * Whether a returning client's point is part of this history, having put what it missed into the window when the journal
-   * had to be asked. Null when it is not, is too old, or passes edits whose effect on the text was not computed.
+   * had to be asked. Null when it is not, or is too old.
    */
   async resumePoint(runtime: DocumentRuntime, point: ResumePoint): Promise<ResumePoint | null> {
     const { log, ledger, doc_id } = runtime;
@@ -127,9 +126,8 @@ export class Registry {
     if (log.head - point.rev > LIMITS.window_revs_max) return null;
     const { sql } = this.#parts;
     const rows = await this.#storage(readDeltas(sql, doc_id, point.rev, start, LIMITS.window_bytes_max));
-    const entries = rows.map(windowEntry).filter((entry): entry is WindowEntry => entry !== null);
-    if (entries.length !== start - point.rev) return null;
-    log.window.extendBack(entries);
+    if (rows.length !== start - point.rev) return null;
+    log.window.extendBack(rows.map(windowEntry));
     return point.rev >= log.window.start ? point : null;
   }
 

@@ -170,10 +170,8 @@ class World {
     const cut = this.random.uint32() % (this.journal.length + 1);
     const doc = new Y.Doc();
     for (const { update } of this.journal.slice(0, cut)) Y.applyUpdate(doc, update);
-    const without_effects = this.random.float() < 0.3;
-    const tail = this.journal.slice(cut).map((entry) => (without_effects ? { ...entry, delta: null } : entry));
     this.epoch += 1;
-    this.replica = new Replica(DOC, serverClientId(DOC, this.epoch), snapshotOf(doc), tail);
+    this.replica = new Replica(DOC, serverClientId(DOC, this.epoch), snapshotOf(doc), this.journal.slice(cut));
   }
 
   /** The owner dies with `unwritten` revisions in its memory; everybody comes back to the next one. */
@@ -183,19 +181,16 @@ class World {
     this.journal = this.journal.slice(0, kept);
     const marks = (ops: DeltaOps) => JSON.stringify(ops).match(/[\u4e00-\u9fff]/g) ?? [];
     for (const { delta, json } of gone as (TailEntry & { json?: boolean })[])
-      if (json === true) for (const mark of marks(delta ?? [])) this.lost.add(mark);
+      if (json === true) for (const mark of marks(delta)) this.lost.add(mark);
     this.reopen();
-    const told = this.journal.every(({ delta }) => delta !== null);
-    this.text = told
-      ? this.journal.reduce((text, { delta }) => text.compose(new Delta(delta ?? [])), new Delta())
-      : new Delta(this.replica.ops());
+    this.text = this.journal.reduce((text, { delta }) => text.compose(new Delta(delta)), new Delta());
     for (const client of this.clients) this.reconnect(client);
   }
 
   note(change: Change, author: Client | null): void {
     const entry: TailEntry & { json: boolean } = { update: change.update, delta: change.delta, json: author === null };
     this.journal.push(entry);
-    this.text = change.delta === null ? new Delta(this.replica.ops()) : this.text.compose(new Delta(change.delta));
+    this.text = this.text.compose(new Delta(change.delta));
     for (const client of this.clients) if (client !== author || change.amended) client.inbox.push(change.update);
   }
 

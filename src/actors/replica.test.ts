@@ -67,19 +67,6 @@ describe('opened from bytes', () => {
     }
   });
 
-  test('without the effects of its tail it says the same, through a Y.Doc', () => {
-    const { live, at } = stored();
-    for (const { base, tail } of at) {
-      const opened = new Replica(
-        DOC,
-        serverClientId(DOC, 2),
-        base,
-        tail.map(({ update }) => ({ update, delta: null })),
-      );
-      expect([opened.ops(), opened.length()]).toEqual([live.ops(), live.length()]);
-    }
-  });
-
   test('it takes the same edits with the same effect as the live one', () => {
     const edits: DeltaOps[] = [
       [{ retain: 6 }, { insert: 'x' }],

@@ -42,10 +42,11 @@ export const EMPTY_STATE: EncodedState = {
   delta: '[]',
 };
 
-/** One journaled change after the base. `delta` is null where it was not computed. */
+/** One journaled change after the base. */
 export interface TailEntry {
   readonly update: Uint8Array;
-  readonly delta: DeltaOps | null;
+  /** Effect on the text. */
+  readonly delta: DeltaOps;
 }
 
 /** What a change did. */
@@ -102,7 +103,7 @@ export class Replica {
     this.#ops = null;
     this.#tail = tail.map((entry) => entry.update);
     this.#tail_bytes = this.#tail.reduce((sum, update) => sum + update.length, 0);
-    this.#tail_deltas = tail.length <= COMPOSE_MAX && tail.every((entry) => entry.delta !== null) ? tail : null;
+    this.#tail_deltas = tail.length <= COMPOSE_MAX ? tail : null;
   }
 
   /** Whether a `Y.Doc` has been built. */
@@ -178,8 +179,7 @@ export class Replica {
       if (this.#json !== null) this.#ops = JSON.parse(this.#json) as DeltaOps;
       else if (this.#doc === null && this.#tail_deltas !== null) {
         let text = new Delta(JSON.parse(this.#base.delta) as DeltaOps);
-        for (const { delta } of this.#tail_deltas)
-          if (delta !== null && delta.length > 0) text = text.compose(new Delta(delta));
+        for (const { delta } of this.#tail_deltas) if (delta.length > 0) text = text.compose(new Delta(delta));
         this.#ops = text.ops as DeltaOps;
       } else this.#ops = textOps(this.#liveDoc().getText(TEXT_ROOT));
     }

@@ -30,7 +30,7 @@ function append(count = 1, bytes = 1): void {
   const update = new Uint8Array(bytes);
   for (let i = 0; i < count; i++) {
     rev += 1;
-    ledger.append({ rev, user_id: 'u', client_id: 'c', seq: null, at: 0, update, delta: null });
+    ledger.append({ rev, user_id: 'u', client_id: 'c', seq: null, at: 0, update, delta: '' });
   }
   status.update();
 }

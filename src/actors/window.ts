@@ -2,8 +2,8 @@
  * The recent edits of a document, kept in memory so that a late edit can be carried over everything that happened since
  * the revision it was made against, and so that a client that was away for a moment gets what it missed.
  *
- * Revisions in the window are contiguous and end at the head. An edit whose effect on the text was not computed breaks
- * it: the window starts anew behind that edit. It is bounded in revisions and bytes; what falls out is in the journal.
+ * Revisions in the window are contiguous and end at the head. It is bounded in revisions and bytes; what falls out is in
+ * the journal.
  */
 import Delta from 'quill-delta';
 import type { DeltaOps } from '../protocol/content/delta.ts';
@@ -45,7 +45,7 @@ export class EditWindow {
     return this.#head - (this.#entries.length - this.#first);
   }
 
-  /** Appends the edit that makes `head + 1`; without a delta the window starts anew behind it. */
+  /** Appends the edit that makes `head + 1`. */
   append(entry: WindowEntry): void {
     this.#head = entry.rev;
     this.#entries.push(entry);
@@ -62,14 +62,6 @@ export class EditWindow {
       this.#entries = this.#entries.slice(this.#first);
       this.#first = 0;
     }
-  }
-
-  /** Notes an edit whose effect on the text is unknown. */
-  skip(rev: number): void {
-    this.#head = rev;
-    this.#entries = [];
-    this.#first = 0;
-    this.#bytes = 0;
   }
 
   /** Puts older entries before the window: they must end where it starts. */

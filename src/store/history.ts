@@ -34,7 +34,7 @@ export interface Segment {
 export interface JournalPage {
   readonly from_rev: number;
   readonly to_rev: number;
-  /** JSON of the deltas in order, separated by commas; `null` where one was not computed. */
+  /** JSON of the deltas in order, separated by commas. */
   readonly deltas: string;
   /** A line per revision: epoch, user, client, seq (empty for none), epoch milliseconds; separated by blanks. */
   readonly metas: string;
@@ -138,16 +138,6 @@ export function segmentsBack(
     FROM document_segments
     WHERE doc_id = ${doc_id} AND from_rev <= ${to_rev}
     ORDER BY to_rev DESC LIMIT ${limit}`;
-}
-
-/** Whether the effect of some revision after `after_rev` up to `to_rev` was not computed. */
-export async function lacksDeltas(sql: Sql, doc_id: string, after_rev: number, to_rev: number): Promise<boolean> {
-  const [row] = await sql<{ lacks: boolean }[]>`
-    SELECT EXISTS (
-      SELECT FROM document_updates
-      WHERE doc_id = ${doc_id} AND rev > ${after_rev} AND rev <= ${to_rev} AND delta IS NULL
-    ) AS lacks`;
-  return row?.lacks ?? false;
 }
 
 /**

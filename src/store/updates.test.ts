@@ -40,7 +40,7 @@ function update(rev: number, more: Partial<NewUpdate> = {}): NewUpdate {
     seq: null,
     at: AT + rev,
     update: bytes,
-    delta: null,
+    delta: '[]',
     ...more,
   };
 }

@@ -103,10 +103,10 @@ async function packAll({ sql, clock, log }: CompactionParts, doc_id: string, pac
       const after_rev = state.compacted_rev;
       const page = await readPage(sql, doc_id, after_rev, after_rev + revs, true);
       const packed = await thread.pack(page, await wantsCheckpoint(sql, doc_id, page.to_rev, pace));
-      if (packed.corrected.length > 0)
+      if (packed.mended)
         log.error(
-          { doc_id, revs: packed.corrected },
-          'the journal told the effect of revisions wrongly; their segment tells what they did',
+          { doc_id, from_rev: page.from_rev, to_rev: page.to_rev },
+          'the journal told the effect of a revision wrongly; behind the last of this segment the text is right again',
         );
       // Another compactor that was not held off: its work is as good.
       if (!(await replaceBySegment(sql, doc_id, packed))) return made;

@@ -53,7 +53,7 @@ class Written {
     edit(this.text);
     const [user_id, client_id] = [random.id(), random.id()];
     const rows = this.#updates.splice(0).map((update, i) => ({
-      ...{ rev: this.#rev + 1 + i, user_id, client_id, seq: null, at: new ManualClock().now(), update, delta: null },
+      ...{ rev: this.#rev + 1 + i, user_id, client_id, seq: null, at: new ManualClock().now(), update, delta: '[]' },
     }));
     await appendUpdates(db.sql, [{ doc_id: this.doc_id, epoch: 1, head_rev: this.#rev, rows }]);
     this.#rev += rows.length;
@@ -163,8 +163,8 @@ describe('a snapshot', () => {
     const written = await Written.new();
     await db.sql`UPDATE document_heads SET head_rev = 1 WHERE doc_id = ${written.doc_id}`;
     await db.sql`
-      INSERT INTO document_updates (doc_id, rev, epoch, user_id, client_id, created_at, update)
-      VALUES (${written.doc_id}, 1, 1, ${random.id()}, ${random.id()}, now(), ${new Uint8Array(200_000).fill(255)})`;
+      INSERT INTO document_updates (doc_id, rev, epoch, user_id, client_id, created_at, update, delta)
+      VALUES (${written.doc_id}, 1, 1, ${random.id()}, ${random.id()}, now(), ${new Uint8Array(200_000).fill(255)}, '[]')`;
     const failed = await snapshotDocument(db.sql, written.doc_id).then(String, String);
     expect(failed).toContain('making a snapshot failed');
     expect(await written.stored()).toBeNull();

@@ -27,7 +27,7 @@ interface JournalRow {
   readonly client_id: string;
   readonly seq: number | null;
   readonly update: Uint8Array;
-  readonly delta: string | null;
+  readonly delta: string;
 }
 
 /** Beyond this they will not agree any more. */
@@ -105,11 +105,8 @@ export async function checkEnd(ended: Ended, rev: number): Promise<void> {
   checkMarkers(rows, ledger, flatText(content.ops));
   checkRebuilt(rows, content, yjs);
   const text = documentOf(content.ops);
-  const composed = rows.reduce<Delta | null>(
-    (all, { delta }) => (all === null || delta === null ? null : all.compose(new Delta(JSON.parse(delta)))),
-    new Delta(),
-  );
-  if (composed !== null && !Bun.deepEquals(documentOf(composed.ops).ops, text.ops))
+  const composed = rows.reduce((all, { delta }) => all.compose(new Delta(JSON.parse(delta))), new Delta());
+  if (!Bun.deepEquals(documentOf(composed.ops).ops, text.ops))
     throw new Error(`the journal's deltas make another text: ${JSON.stringify(composed.ops)}`);
 }
 
@@ -134,8 +131,7 @@ function checkSequences(rows: readonly JournalRow[], { json, rest }: Ended): voi
 
 /** What somebody typed once was written once, and is there unless somebody deleted it. */
 function checkMarkers(rows: readonly JournalRow[], ledger: Ledger, text: string): void {
-  const written = rows.flatMap(({ delta }) => (delta === null ? [] : (JSON.parse(delta) as Op[])));
-  const known = rows.every(({ delta }) => delta !== null);
+  const written = rows.flatMap(({ delta }) => JSON.parse(delta) as Op[]);
   const times = countMarkers(flatText(written.filter(({ insert }) => insert !== undefined)));
   const left = countMarkers(text);
   for (const marker of ledger.typed) {
@@ -144,7 +140,7 @@ function checkMarkers(rows: readonly JournalRow[], ledger: Ledger, text: string)
     const count = left.get(marker) ?? 0;
     if (count > 1 || (count === 0 && !doubtful)) throw new Error(`${name} is there ${count} times`);
     const wrote = times.get(marker) ?? 0;
-    if (known && ((wrote > 1 && !ledger.rewritten) || (wrote === 0 && !doubtful)))
+    if ((wrote > 1 && !ledger.rewritten) || (wrote === 0 && !doubtful))
       throw new Error(`${name} was written ${wrote} times`);
   }
   for (const marker of left.keys())

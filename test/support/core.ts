@@ -4,9 +4,11 @@
  */
 import type { Ledger } from '../../src/actors/ledger.ts';
 import type { Fanout, JsonMember, Member, YjsMember } from '../../src/actors/member.ts';
+import type { EditWindow } from '../../src/actors/window.ts';
 import { createLog, type Log } from '../../src/base/log.ts';
 import type { CloseCode } from '../../src/protocol/close.ts';
 import type { DeltaOps } from '../../src/protocol/content/delta.ts';
+import { LIMITS } from '../../src/protocol/limits.ts';
 import type { PresenceEntry, PresenceState, Role } from '../../src/protocol/messages.ts';
 import { readYjsFrame, type YjsFrame } from '../../src/protocol/yjs-wire.ts';
 import { connectDatabase, type Database } from '../../src/store/postgres.ts';
@@ -100,6 +102,12 @@ export async function blockedBackends(sql: Database, application_name: string, c
 
 // ── the runtime's seams ──────────────────────────────────────────────────────────────────────────────────────────────
 
+/** Has the window let go of all that it holds, as larger edits would. */
+export function emptyWindow(window: EditWindow): void {
+  const [rev, bytes] = [window.head, LIMITS.window_bytes_max + 1];
+  window.append({ rev, bytes, epoch: 1, user_id: '', client_id: '', seq: null, at: 0, delta: [] });
+}
+
 /** A ledger that commits when the test says so. */
 export class HandLedger implements Ledger {
   readonly claim_id = '00000000-0000-7000-8000-00000000c1a1';
@@ -119,7 +127,7 @@ export class HandLedger implements Ledger {
   }
 
   get backlog_bytes(): number {
-    return this.rows.reduce((sum, { row }) => sum + row.update.length + (row.delta?.length ?? 0), 0);
+    return this.rows.reduce((sum, { row }) => sum + row.update.length + row.delta.length, 0);
   }
 
   get waiting_since(): number | null {

@@ -6,11 +6,11 @@ import * as Y from 'yjs';
 import type { DeltaOps } from '../../protocol/content/delta.ts';
 import { DiffFold, TextFold } from '../../protocol/history/pieces.ts';
 import { unpackOps } from '../../protocol/history/segment.ts';
-import { TEXT_ROOT } from '../../protocol/snapshot.ts';
 import { mergeAll } from '../updates.ts';
 import { AttributionAnswer } from './attribution-answer.ts';
-import { changeOf, EffectReader, openState, updatesOf } from './effects.ts';
+import { changeOf, effectsOf, openState, updatesOf } from './effects.ts';
 import { inverse } from './inverse.ts';
+import { createPastDoc } from './past-doc.ts';
 import type { Answers, DiffAnswer, Piece, Question } from './pieces.ts';
 import { RunsAnswer } from './runs-answer.ts';
 
@@ -41,7 +41,6 @@ export function answering(question: Question): Answering {
 
 /** A text that effects are applied to. */
 class FoldedText {
-  readonly #reader = new EffectReader();
   #fold: TextFold | null = null;
   /** The text to begin with, as it came: if nothing is applied to it, it is the answer. */
   #json: string | null = '[]';
@@ -52,7 +51,7 @@ class FoldedText {
       this.#json = null;
       this.#fold = new TextFold(unpackOps(piece.bytes));
     } else
-      for (const { delta } of this.#reader.effects(piece)) {
+      for (const { delta } of effectsOf(piece)) {
         this.#fold ??= new TextFold(JSON.parse(this.#json ?? '[]') as DeltaOps);
         this.#fold.apply(delta);
       }
@@ -65,11 +64,6 @@ class FoldedText {
   json(): string {
     return this.#fold === null && this.#json !== null ? this.#json : JSON.stringify(this.ops());
   }
-
-  /** The reader of effects, for whoever goes on from this text. */
-  get reader(): EffectReader {
-    return this.#reader;
-  }
 }
 
 class TextAnswer implements Answering<'text'> {
@@ -81,7 +75,6 @@ class TextAnswer implements Answering<'text'> {
   }
 
   finish(): Answers['text'] {
-    this.#text.reader.destroy();
     return { ops_json: this.#text.json() };
   }
 }
@@ -92,15 +85,12 @@ const ANY_LENGTH = 2 ** 52;
 class DiffAnswering implements Answering<'diff'> {
   readonly #fold = new DiffFold(ANY_LENGTH);
 
-  constructor(private readonly reader = new EffectReader()) {}
-
   feed(piece: Piece): boolean {
-    for (const { delta } of this.reader.effects(piece)) this.#fold.apply(delta);
+    for (const { delta } of effectsOf(piece)) this.#fold.apply(delta);
     return false;
   }
 
   delta(): DeltaOps {
-    this.reader.destroy();
     return this.#fold.delta();
   }
 
@@ -114,7 +104,7 @@ class UndoneAnswer implements Answering<'undone'> {
   #diff: DiffAnswering | null = null;
 
   feed(piece: Piece): boolean {
-    if (piece.kind === 'turn') this.#diff = new DiffAnswering(this.#text.reader);
+    if (piece.kind === 'turn') this.#diff = new DiffAnswering();
     else if (this.#diff === null) this.#text.feed(piece);
     else this.#diff.feed(piece);
     return false;
@@ -130,17 +120,9 @@ function counted(delta: DeltaOps): DiffAnswer {
 }
 
 class StateAnswer implements Answering<'state'> {
-  readonly #doc = new Y.Doc({ gc: true });
+  readonly #doc = createPastDoc();
   /** A state that nothing was added to is handed back as it is. */
   #only: Uint8Array | null = null;
-
-  constructor() {
-    // Yjs would clean up formatting on its own, and the document has not.
-    this.#doc.on('afterTransaction', (transaction: Y.Transaction) => {
-      transaction._needFormattingCleanup = false;
-    });
-    this.#doc.getText(TEXT_ROOT);
-  }
 
   feed(piece: Piece): boolean {
     if (piece.kind === 'state') this.#only = openState(piece);

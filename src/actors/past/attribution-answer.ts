@@ -6,7 +6,7 @@ import { isoTime } from '../../base/clock.ts';
 import type { AttributionRun } from '../../protocol/history/entry.ts';
 import { AttributionFold } from '../../protocol/history/pieces.ts';
 import { unpackAttribution, unpackAuthors } from '../../protocol/history/segment.ts';
-import { EffectReader, parseMetas } from './effects.ts';
+import { effectsOf, parseMetas } from './effects.ts';
 import type { Answers, Piece } from './pieces.ts';
 
 /** Authors and times of consecutive revisions. */
@@ -22,7 +22,6 @@ interface Authors {
  * behind a `turn` who made the packed revisions, newest first.
  */
 export class AttributionAnswer {
-  readonly #reader = new EffectReader();
   #fold: AttributionFold | null = null;
   #runs: AttributionRun[] | null = null;
   /** The oldest revision that wrote some of the text. */
@@ -36,11 +35,10 @@ export class AttributionAnswer {
     if (this.#runs !== null) return authors !== null && authors.from_rev <= this.#oldest;
     if (piece.kind === 'attribution') this.#fold = new AttributionFold(unpackAttribution(piece.bytes));
     else if (piece.kind === 'turn') {
-      this.#reader.destroy();
       this.#runs = this.#fold?.runs() ?? [];
       this.#oldest = this.#runs.reduce((oldest, { rev }) => Math.min(oldest, rev), this.#oldest);
     } else
-      for (const { rev, delta } of this.#reader.effects(piece)) {
+      for (const { rev, delta } of effectsOf(piece)) {
         this.#fold ??= new AttributionFold([]);
         this.#fold.apply(delta, rev);
       }

@@ -1,13 +1,11 @@
 /**
- * Takes pieces of storage apart: what each revision did to the text, who made it, and its bytes. The journal's deltas may
- * be missing; then the document is lived through again from a state that came before them.
+ * Takes pieces of storage apart: what each revision did to the text, who made it, and its bytes.
  */
 import type { DeltaOps } from '../../protocol/content/delta.ts';
 import type { EntryMeta } from '../../protocol/history/entry.ts';
 import { unpackDeltas, unpackMeta, unpackOps, unpackUpdates } from '../../protocol/history/segment.ts';
 import type { JournalPage } from '../../store/history.ts';
 import type { Piece } from './pieces.ts';
-import { Replayed } from './replayed.ts';
 
 /** A revision's effect. */
 export interface Effect {
@@ -15,44 +13,17 @@ export interface Effect {
   readonly delta: DeltaOps;
 }
 
-/** See the head of this file. */
-export class EffectReader {
-  #replayed: Replayed | null = null;
-
-  /** The effects of a piece, oldest first; a whole segment's is one, at its last revision. */
-  effects(piece: Piece): readonly Effect[] {
-    switch (piece.kind) {
-      case 'state':
-        this.#replayed = new Replayed(openState(piece));
-        return [];
-      case 'total':
-        return [{ rev: 0, delta: unpackOps(piece.bytes) }];
-      case 'segment':
-        return within(piece, piece.from_rev, unpackDeltas(piece.deltas));
-      case 'journal':
-        return within(piece, piece.page.from_rev, this.#pageDeltas(piece.page, piece.after_rev));
-      default:
-        return [];
-    }
-  }
-
-  /** Lets go of what was lived through. */
-  destroy(): void {
-    this.#replayed?.destroy();
-  }
-
-  #pageDeltas(page: JournalPage, after_rev: number): DeltaOps[] {
-    const journaled = parseDeltas(page);
-    if (this.#replayed === null) {
-      if (journaled.some((delta) => delta === null)) throw new Error('the effect of a revision is not known');
-      return journaled as DeltaOps[];
-    }
-    const updates = cutUpdates(page);
-    const skipped = Math.min(Math.max(after_rev + 1 - page.from_rev, 0), updates.length);
-    if (skipped > 0) this.#replayed.skip(updates.slice(0, skipped));
-    if (skipped === updates.length) return new Array<DeltaOps>(skipped).fill([]);
-    const { deltas } = this.#replayed.advance(updates.slice(skipped), journaled.slice(skipped));
-    return [...new Array<DeltaOps>(skipped).fill([]), ...deltas];
+/** The effects that a piece holds, oldest first; a whole segment's is one. None where the piece tells of none. */
+export function effectsOf(piece: Piece): readonly Effect[] {
+  switch (piece.kind) {
+    case 'total':
+      return [{ rev: 0, delta: unpackOps(piece.bytes) }];
+    case 'segment':
+      return within(piece, piece.from_rev, unpackDeltas(piece.deltas));
+    case 'journal':
+      return within(piece, piece.page.from_rev, parseDeltas(piece.page));
+    default:
+      return [];
   }
 }
 
@@ -72,9 +43,9 @@ export function openState(piece: Piece & { readonly kind: 'state' }): Uint8Array
   return piece.compressed ? Bun.zstdDecompressSync(piece.state as Uint8Array<ArrayBuffer>) : piece.state;
 }
 
-/** The deltas of a page; null where the journal does not have one. */
-export function parseDeltas(page: JournalPage): (DeltaOps | null)[] {
-  return JSON.parse(`[${page.deltas}]`) as (DeltaOps | null)[];
+/** The deltas of a page. */
+export function parseDeltas(page: JournalPage): readonly DeltaOps[] {
+  return JSON.parse(`[${page.deltas}]`) as DeltaOps[];
 }
 
 /** The updates of a page, as views of its bytes. */
@@ -111,7 +82,7 @@ export function metasOf(piece: Piece): readonly EntryMeta[] {
 function within(
   piece: Piece & { readonly kind: 'segment' | 'journal' },
   from_rev: number,
-  deltas: DeltaOps[],
+  deltas: readonly DeltaOps[],
 ): Effect[] {
   const first = Math.max(piece.after_rev + 1, from_rev);
   return cut(piece, from_rev, deltas).map((delta, i) => ({ rev: first + i, delta }));

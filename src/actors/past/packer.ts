@@ -1,10 +1,14 @@
 /**
  * Makes segments out of pages of the journal, one after the other: a pure function of bytes, in steps, so that it runs on a
- * thread. The document is lived through meanwhile, so that effects which nobody computed are found out, those that are
- * wrong are put right, and who wrote what is known at the end of each segment.
+ * thread. The document is lived through meanwhile, in Yjs and, beside it, as the text that the deltas tell; so both are
+ * known at the end of each segment, and it is found out there when they differ.
  */
+import { isDeepStrictEqual } from 'node:util';
+import Delta from 'quill-delta';
+import * as Y from 'yjs';
 import type { DeltaOps } from '../../protocol/content/delta.ts';
-import { AttributionFold, DiffFold } from '../../protocol/history/pieces.ts';
+import { difference } from '../../protocol/content/difference.ts';
+import { AttributionFold, DiffFold, TextFold } from '../../protocol/history/pieces.ts';
 import {
   packAttribution,
   packDeltas,
@@ -13,14 +17,16 @@ import {
   packUpdates,
   unpackAttribution,
 } from '../../protocol/history/segment.ts';
+import { TEXT_ROOT } from '../../protocol/snapshot.ts';
+import { textOps } from '../../protocol/text-ops.ts';
 import type { Compacted, JournalPage, PackedStep } from '../../store/history.ts';
 import { cutUpdates, parseDeltas, parseMetas } from './effects.ts';
-import { Replayed } from './replayed.ts';
+import { createPastDoc } from './past-doc.ts';
 
 /** A segment and what goes with it. */
 export interface PackedPage extends PackedStep {
-  /** Revisions whose effect the journal told wrongly. */
-  readonly corrected: readonly number[];
+  /** Whether the journal's deltas told another text than its updates make; the last one was mended. */
+  readonly mended: boolean;
 }
 
 /** Longer than any text. */
@@ -28,19 +34,31 @@ const ANY_LENGTH = 2 ** 52;
 
 /** See the head of this file. */
 export class Packer {
-  readonly #replayed: Replayed;
+  readonly #doc = createPastDoc();
   readonly #attribution: AttributionFold;
+  #text: TextFold;
 
   /** Goes on from what the last compaction left. */
   constructor({ state, attribution }: Compacted) {
-    this.#replayed = new Replayed(state === null ? null : Bun.zstdDecompressSync(state as Uint8Array<ArrayBuffer>));
+    if (state !== null) Y.applyUpdate(this.#doc, Bun.zstdDecompressSync(state as Uint8Array<ArrayBuffer>));
     this.#attribution = new AttributionFold(attribution === null ? [] : unpackAttribution(attribution));
+    this.#text = new TextFold(this.#ops());
   }
 
-  /** Packs the page that follows; `with_checkpoint`: the text after it is kept too. */
+  /** Packs the page that follows; `with_checkpoint`: the text after it is kept too. Throws when a delta does not fit the text. */
   pack(page: JournalPage, with_checkpoint: boolean): PackedPage {
     const updates = cutUpdates(page);
-    const { deltas, corrected } = this.#replayed.advance(updates, parseDeltas(page));
+    Y.transact(
+      this.#doc,
+      () => {
+        for (const update of updates) Y.applyUpdate(this.#doc, update);
+      },
+      null,
+      false,
+    );
+    const ops = this.#ops();
+    const told = parseDeltas(page);
+    const deltas = this.#mend(told, ops);
     const segment = {
       from_rev: page.from_rev,
       to_rev: page.to_rev,
@@ -48,15 +66,29 @@ export class Packer {
       deltas: packDeltas(deltas),
       updates: packUpdates(updates),
       total: packOps(totalOf(deltas)),
-      checkpoint: with_checkpoint ? packOps(this.#replayed.ops()) : null,
+      checkpoint: with_checkpoint ? packOps(ops) : null,
     };
     for (const [i, delta] of deltas.entries()) this.#attribution.apply(delta, page.from_rev + i);
     return {
       segment,
-      state: Bun.zstdCompressSync(this.#replayed.state() as Uint8Array<ArrayBuffer>),
+      state: Bun.zstdCompressSync(Y.encodeStateAsUpdate(this.#doc) as Uint8Array<ArrayBuffer>),
       attribution: packAttribution(this.#attribution.runs()),
-      corrected: corrected.map((i) => page.from_rev + i),
+      mended: deltas !== told,
     };
+  }
+
+  /** The deltas, when they lead to this text; otherwise with a last one that does, so that no error goes on beyond its segment. */
+  #mend(deltas: readonly DeltaOps[], ops: DeltaOps): readonly DeltaOps[] {
+    for (const delta of deltas) this.#text.apply(delta);
+    const told = this.#text.ops();
+    if (isDeepStrictEqual(told, ops)) return deltas;
+    this.#text = new TextFold(ops);
+    const last = new Delta(deltas.at(-1) ?? []).compose(new Delta(difference(told, ops)));
+    return [...deltas.slice(0, -1), last.ops as DeltaOps];
+  }
+
+  #ops(): DeltaOps {
+    return textOps(this.#doc.getText(TEXT_ROOT));
   }
 }
 

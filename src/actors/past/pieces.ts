@@ -46,7 +46,7 @@ export type Piece =
       readonly updates: Uint8Array;
       readonly meta: Uint8Array;
     } & Range)
-  /** A page of the journal; with a state before it, deltas that are missing are found out. */
+  /** A page of the journal. */
   | ({ readonly kind: 'journal'; readonly page: JournalPage } & Range)
   | { readonly kind: 'turn' };
 

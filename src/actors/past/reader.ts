@@ -10,7 +10,6 @@ import type { DeltaOps } from '../../protocol/content/delta.ts';
 import type { EditRun } from '../../protocol/history/runs.ts';
 import {
   compactedRev,
-  lacksDeltas,
   lastCheckpoint,
   readCompacted,
   readPage,
@@ -92,9 +91,6 @@ function within(sql: Database, doc_id: string, feed: Feed, gather: (past: Past) 
 
 /** Feeds the pieces of one document under one snapshot. */
 class Past {
-  /** Up to where the document was lived through again; null while nothing had to be. */
-  #replayed: number | null = null;
-
   constructor(
     private readonly sql: Sql,
     private readonly doc_id: string,
@@ -159,28 +155,21 @@ class Past {
   async runs(after_rev: number, to_rev: number): Promise<void> {
     const { sql, doc_id, feed, compacted } = this;
     const tail = Math.max(after_rev, compacted);
-    if (to_rev > tail && (await lacksDeltas(sql, doc_id, tail, to_rev))) await this.#journal(tail, to_rev);
-    else
-      for (let at = to_rev; at > tail; at -= LOOK_BACK_REVS) {
-        const before = Math.max(at - LOOK_BACK_REVS, tail);
-        const page = await readPage(sql, doc_id, before, at, false);
-        if (await feed({ kind: 'journal', page, after_rev: before, to_rev: at })) return;
-      }
+    for (let at = to_rev; at > tail; at -= LOOK_BACK_REVS) {
+      const before = Math.max(at - LOOK_BACK_REVS, tail);
+      const page = await readPage(sql, doc_id, before, at, false);
+      if (await feed({ kind: 'journal', page, after_rev: before, to_rev: at })) return;
+    }
     if (after_rev < compacted) await this.#segmentsBack(after_rev, Math.min(to_rev, compacted), true);
   }
 
-  /** The journal; where effects were not computed, from a state before it on. */
   async #journal(after_rev: number, to_rev: number): Promise<void> {
     const { sql, doc_id, feed } = this;
-    if (after_rev >= to_rev) return;
-    const lacks = this.#replayed !== null || (await lacksDeltas(sql, doc_id, after_rev, to_rev));
-    if (lacks) this.#replayed ??= await this.#begin(after_rev);
-    for (let at = this.#replayed ?? after_rev; at < to_rev; ) {
-      const page = await readPage(sql, doc_id, at, to_rev, lacks);
+    for (let at = after_rev; at < to_rev; ) {
+      const page = await readPage(sql, doc_id, at, to_rev, false);
       await feed({ kind: 'journal', page, after_rev, to_rev });
       at = page.to_rev;
     }
-    if (lacks) this.#replayed = to_rev;
   }
 
   /** Feeds the last Yjs state that was kept at or before `rev`; returns its revision. */

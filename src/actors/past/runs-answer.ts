@@ -3,12 +3,11 @@
  * revisions alone, so it does not matter in which pieces they come, nor where a page of the answer ends.
  */
 import { type EditRun, joinRuns, runsOfEdits } from '../../protocol/history/runs.ts';
-import { changeOf, EffectReader, metasOf } from './effects.ts';
+import { changeOf, effectsOf, metasOf } from './effects.ts';
 import type { Answers, Piece } from './pieces.ts';
 
-/** See the head of this file. Pieces come newest first, except those that are lived through again: oldest first. */
+/** See the head of this file. Pieces come newest first. */
 export class RunsAnswer {
-  readonly #reader = new EffectReader();
   /** Newest first. */
   #runs: EditRun[] = [];
 
@@ -16,18 +15,13 @@ export class RunsAnswer {
 
   /** Takes the next piece. True when there are runs enough, each with its beginning. */
   feed(piece: Piece): boolean {
-    const effects = this.#reader.effects(piece);
+    const effects = effectsOf(piece);
     const edits = metasOf(piece).map((meta, i) => ({ ...meta, ...changeOf(effects[i]?.delta ?? []) }));
-    const fed = runsOfEdits(edits).toReversed();
-    const [newest, oldest] = [this.#runs[0], fed[0]];
-    if (newest !== undefined && oldest !== undefined && oldest.from_rev > newest.to_rev)
-      this.#runs = joined(fed, this.#runs);
-    else this.#runs = joined(this.#runs, fed);
+    this.#runs = joined(this.#runs, runsOfEdits(edits).toReversed());
     return this.#runs.length > this.limit;
   }
 
   finish(): Answers['runs'] {
-    this.#reader.destroy();
     return { runs: this.#runs };
   }
 }
