@@ -73,6 +73,33 @@ describe('the mailbox', () => {
     expect(outcomes).toEqual([['RATE_LIMITED', 1], 1]);
   });
 
+  test('takes a flood a few milliseconds at a time, and what comes after a small turn at once', async () => {
+    const clock = new TurningClock();
+    const one = world.makeNode({ clock });
+    const { document: open, runtime } = await one.registry.open(await world.document());
+    const sizes: number[] = [];
+    const taking = runtime.turn.bind(runtime);
+    runtime.turn = (entries, received) => {
+      sizes.push(entries.length);
+      taking(entries, received);
+    };
+    fill(open, 15);
+    await turn();
+    fill(open, 16);
+    await turn();
+    expect(sizes).toEqual([15, 16]);
+    fill(open, 3);
+    await turn();
+    fill(open, 2);
+    await turn();
+    expect(sizes).toEqual([15, 16]);
+    clock.advance(2);
+    expect(sizes).toEqual([15, 16, 5]);
+    fill(open, 1);
+    await turn();
+    expect(sizes).toEqual([15, 16, 5, 1]);
+  });
+
   test('closes a Yjs socket that sends beyond it with 1013, and still takes those who leave', async () => {
     const { open, yjs, json, runtime, clock } = await full(LIMITS.mailbox_hard_max);
     const update = Y.encodeStateAsUpdate(new Y.Doc());
