@@ -36,6 +36,7 @@ test('with the required settings alone everything else has its documented defaul
     version_pause_s: 300,
     version_edits: 500,
     work_interval_s: 30,
+    job_lost_s: 15,
     audit_retention_days: 400,
   });
 });
@@ -59,6 +60,7 @@ test('every setting is read from its variable', () => {
     VERSION_PAUSE_SECONDS: '2',
     VERSION_EDITS: '10',
     WORK_INTERVAL_SECONDS: '1',
+    JOB_LOST_SECONDS: '3',
     AUDIT_RETENTION_DAYS: '30',
   });
   expect(config).toEqual({
@@ -79,6 +81,7 @@ test('every setting is read from its variable', () => {
     version_pause_s: 2,
     version_edits: 10,
     work_interval_s: 1,
+    job_lost_s: 3,
     audit_retention_days: 30,
   });
 });

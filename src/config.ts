@@ -41,6 +41,8 @@ export interface Config {
   readonly version_edits: number;
   /** How often somebody looks at what background work is due. */
   readonly work_interval_s: number;
+  /** A background job whose worker has not been heard of for this long is done by another. */
+  readonly job_lost_s: number;
 }
 
 /** A setting that is missing or wrong. */
@@ -91,6 +93,7 @@ export function readConfig(env: Environment = process.env): Config {
     version_pause_s: integer(env, 'VERSION_PAUSE_SECONDS', 300, 1, 86_400),
     version_edits: integer(env, 'VERSION_EDITS', 500, 1, 10_000),
     work_interval_s: integer(env, 'WORK_INTERVAL_SECONDS', 30, 1, 3_600),
+    job_lost_s: integer(env, 'JOB_LOST_SECONDS', 15, 3, 600),
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Timer } from '../base/clock.ts';
 import { moveEvent } from '../store/audit.ts';
+import { Directory } from '../store/directory.ts';
 import { connectRedis } from '../store/redis.ts';
 import { auditRuns } from '../workers/audit-runs.ts';
 import { compactDocument } from '../workers/compaction.ts';
@@ -47,10 +48,11 @@ export function createWorkerService(node: NodeParts): WorkerService {
     start() {
       const redis = connect('worker');
       measureWhenRead({ queues: QUEUE_NAMES.map((name) => queues[name].bull), sql: node.sql }, clock, node.metrics);
-      const { stop } = startWorkers(redis, handlers(node, queues), node);
+      const lost_ms = config.job_lost_s * 1_000;
+      const { stop } = startWorkers(redis, handlers(node, queues), { ...node, lost_ms });
       const timers = [
         startScheduler(clock, queues, config.work_interval_s * 1_000),
-        startRelay({ ...node, queues }),
+        startRelay({ ...node, queues, ask_again_ms: 2 * lost_ms }),
         startRetention(clock, queues),
       ];
       working = { redis, stop, timers };
@@ -66,10 +68,11 @@ export function createWorkerService(node: NodeParts): WorkerService {
 }
 
 /** Who works which queue: an entry a queue. */
-function handlers({ sql, clock, random, log, config }: NodeParts, queues: Queues): readonly QueueHandler[] {
+function handlers({ sql, clock, random, log, config, redis }: NodeParts, queues: Queues): readonly QueueHandler[] {
+  const directory = new Directory(redis);
   const pace = { pause_ms: config.version_pause_s * 1_000, edits: config.version_edits };
   return [
-    handler('schedule', 1, () => lookAtWork({ sql, clock, queues, pace })),
+    handler('schedule', 1, () => lookAtWork({ sql, clock, directory, queues, pace })),
     handler('snapshots', 2, ({ doc_id }) => snapshotDocument(sql, doc_id)),
     handler('versions', 2, ({ doc_id }) => keepVersions({ sql, clock, random }, pace, doc_id)),
     handler('compaction', 1, ({ doc_id }) => compactDocument({ sql, clock, log }, doc_id)),

@@ -67,6 +67,19 @@ describe('nodes', () => {
     subscriber.disconnect();
     await until('the listener to be gone', async () => (await directory.listening(after)) === 0);
   });
+
+  test('a start of a node shows itself while it beats or listens', async () => {
+    const [before, after] = [node('a'), node('a')];
+    expect(await directory.shows(after)).toBe(false);
+    await directory.beat(after, 8_000);
+    expect([await directory.shows(before), await directory.shows(after)]).toEqual([false, true]);
+    await directory.leave(after);
+    const subscriber = connectRedis(server.url, { name: 'listener', kind: 'standing', log: quietLog });
+    await subscriber.subscribe(nodeChannel(after));
+    expect([await directory.shows(before), await directory.shows(after)]).toEqual([false, true]);
+    subscriber.disconnect();
+    await until('the listener to be gone', async () => !(await directory.shows(after)));
+  });
 });
 
 describe('entries', () => {

@@ -55,6 +55,12 @@ export class Directory {
     return Number(count);
   }
 
+  /** Whether there is any sign of this start of a node: it beats, or listens. */
+  async shows(node: NodeIdentity): Promise<boolean> {
+    const [boot] = await this.boots(node.node_id);
+    return boot === node.boot_id || (await this.listening(node)) > 0;
+  }
+
   /** What the directory says of a document. */
   async read(doc_id: string): Promise<SeenEntry> {
     const text = (await this.redis.get(actorKey(doc_id))) ?? '';

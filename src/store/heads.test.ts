@@ -2,7 +2,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { blockedBackends, first, lockHeads, seedDocument, seedDocuments } from '../../test/support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
 import { seededRandom } from '../base/random.ts';
-import { claimHead, heldDocuments, type NodeIdentity, readHead, reclaimHeads, releaseHead } from './heads.ts';
+import {
+  claimHead,
+  freeHeads,
+  heldDocuments,
+  type NodeIdentity,
+  readHead,
+  reclaimHeads,
+  releaseHead,
+} from './heads.ts';
 
 const random = seededRandom(11);
 const node = (name: string): NodeIdentity => ({ node_id: name, boot_id: random.id() });
@@ -138,6 +146,18 @@ describe('reclaimHeads', () => {
     await moving;
     expect((await reclaiming).get(mine.doc_id)).toEqual({ epoch: 2, head_rev: 5 });
   });
+});
+
+test('freeHeads frees what a start of a node still has, at the next epoch, and nothing that another has by now', async () => {
+  const [left, lost] = [await claimed(), await claimed()];
+  await claimHead(db.sql, lost.doc_id, 1, node('b'), random.id());
+  await freeHeads(
+    db.sql,
+    [left, lost].map(({ doc_id, owner }) => ({ doc_id, boot_id: owner.boot_id })),
+  );
+  expect(await readHead(db.sql, left.doc_id)).toMatchObject({ epoch: 2, owner: null });
+  expect(await readHead(db.sql, lost.doc_id)).toMatchObject({ epoch: 2, owner: { node_id: 'b' } });
+  expect(await heldDocuments(db.sql, [left])).toEqual(new Set());
 });
 
 test('heldDocuments names those that are still held by the claim given for them', async () => {

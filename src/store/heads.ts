@@ -88,6 +88,25 @@ export async function releaseHead(sql: Sql, doc_id: string, claim_id: string): P
     WHERE doc_id = ${doc_id} AND claim_id = ${claim_id}`;
 }
 
+/**
+ * Frees documents that a node which is gone did not give up; only those that it still has. Their epoch grows, so an owner
+ * that lives after all is refused at its next append, like one whose document was taken over.
+ */
+export async function freeHeads(
+  sql: Sql,
+  left: readonly { readonly doc_id: string; readonly boot_id: string }[],
+): Promise<void> {
+  await sql`
+    WITH locked AS (
+      SELECT h.doc_id
+      FROM unnest(${left.map((l) => l.doc_id)}::uuid[], ${left.map((l) => l.boot_id)}::text[]) AS l(doc_id, boot_id)
+      JOIN document_heads h ON h.doc_id = l.doc_id AND h.owner_boot = l.boot_id
+      ORDER BY 1 FOR UPDATE OF h
+    )
+    UPDATE document_heads h SET epoch = h.epoch + 1, owner_node = NULL, owner_boot = NULL, claim_id = NULL
+    FROM locked WHERE h.doc_id = locked.doc_id`;
+}
+
 /** Which of these documents are still held by the claim named for them: what a node that lost touch asks about itself. */
 export async function heldDocuments(
   sql: Sql,

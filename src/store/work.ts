@@ -14,6 +14,10 @@ export interface WorkState {
   readonly head_rev: number;
   /** Whether no node holds it. */
   readonly free: boolean;
+  /** Who holds it, and since when; null when it is free. */
+  readonly owner_node: string | null;
+  readonly owner_boot: string | null;
+  readonly claimed_at: Date | null;
   /** When it was last edited; null when it never was. */
   readonly edited_at: Date | null;
   readonly snapshot_rev: number;
@@ -31,7 +35,7 @@ export interface WorkState {
 export function markedWork(sql: Sql, after_id: string | null, count: number): Promise<WorkState[]> {
   return sql<WorkState[]>`
     SELECT w.doc_id, w.touched_at::text AS touched_at, h.head_rev, h.owner_node IS NULL AS free,
-           edit.created_at AS edited_at, coalesce(s.rev, 0)::bigint AS snapshot_rev,
+           h.owner_node, h.owner_boot, h.claimed_at, edit.created_at AS edited_at, coalesce(s.rev, 0)::bigint AS snapshot_rev,
            coalesce((SELECT max(v.rev) FROM document_versions v WHERE v.document_id = w.doc_id), 0)::bigint AS version_rev,
            coalesce(p.compacted_rev, 0)::bigint AS compacted_rev, coalesce(p.audited_rev, 0)::bigint AS audited_rev,
            first.user_id IS DISTINCT FROM edit.user_id

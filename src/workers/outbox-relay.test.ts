@@ -11,8 +11,10 @@ import { systemRandom } from '../base/random.ts';
 import { moveEvent } from '../store/audit.ts';
 import { recordEvents, takeTurns } from '../store/outbox.ts';
 import { connectRedis } from '../store/redis.ts';
-import { ASK_AGAIN_MS, RELAY_EVERY_MS, relayOnce, startRelay } from './outbox-relay.ts';
+import { RELAY_EVERY_MS, relayOnce, startRelay } from './outbox-relay.ts';
 import { closeQueues, createQueues, handler, type Queues, startWorkers } from './queues.ts';
+
+const ASK_AGAIN_MS = 30_000;
 
 let db: TestDatabase;
 let server: TestRedis;
@@ -63,12 +65,11 @@ async function whereabouts(ids: readonly string[]): Promise<{ logged: number; wa
   return row ?? { logged: -1, waiting: -1 };
 }
 
-const relay = () => relayOnce({ sql: db.sql, clock, queues });
+const relay = () => relayOnce({ sql: db.sql, clock, queues, ask_again_ms: ASK_AGAIN_MS });
 const inQueue = () => queues.audit.bull.getJobCountByTypes('waiting', 'delayed', 'prioritized');
 const work = (move: (event_id: string) => Promise<unknown> = (event_id) => moveEvent(db.sql, event_id)) => {
   worker = startWorkers(working, [handler('audit', 4, ({ event_id }) => move(event_id))], {
-    log: quietLog,
-    metrics: createMetrics(),
+    ...{ log: quietLog, metrics: createMetrics(), lost_ms: 15_000 },
   });
 };
 const allLogged = (ids: readonly string[]) =>
@@ -82,7 +83,7 @@ describe('an event', () => {
     const ids = await happen(20);
     expect(await whereabouts(ids)).toEqual({ logged: 0, waiting: 20 });
     work();
-    const timer = startRelay({ sql: db.sql, clock, log: quietLog, queues });
+    const timer = startRelay({ sql: db.sql, clock, log: quietLog, queues, ask_again_ms: ASK_AGAIN_MS });
     clock.advance(RELAY_EVERY_MS);
     await allLogged(ids);
     timer.cancel();

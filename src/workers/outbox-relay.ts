@@ -1,5 +1,5 @@
 /**
- * The relay from the outbox to the `audit` queue: what waits there is asked for, half a minute later again, until it has
+ * The relay from the outbox to the `audit` queue: what waits there is asked for, some time later again, until it has
  * moved to the audit log and is gone from the outbox. It is every worker's own timer rather than a job, because it is what
  * brings jobs back after Redis lost them. Why nothing is lost or doubled is told in src/store/outbox.ts.
  *
@@ -14,8 +14,6 @@ import type { Queues } from './queues.ts';
 
 /** How often the outbox is looked at. */
 export const RELAY_EVERY_MS = 1_000;
-/** When an event that was asked for and still waits is asked for again. */
-export const ASK_AGAIN_MS = 30_000;
 /** Events asked for at once; the next look takes more once Redis has taken these. */
 const BATCH = 500;
 
@@ -25,13 +23,15 @@ export interface RelayParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly queues: Queues;
+  /** When an event that was asked for and still waits is asked for again. */
+  readonly ask_again_ms: number;
 }
 
 /** Asks for the events whose turn it is, once; returns how many. None while Redis has not taken those before. */
-export async function relayOnce({ sql, clock, queues }: Omit<RelayParts, 'log'>): Promise<number> {
+export async function relayOnce({ sql, clock, queues, ask_again_ms }: Omit<RelayParts, 'log'>): Promise<number> {
   if (queues.audit.unsent >= BATCH) return 0;
   const now = clock.now();
-  const turn = { now: new Date(now), next_turn: new Date(now + ASK_AGAIN_MS), count: BATCH };
+  const turn = { now: new Date(now), next_turn: new Date(now + ask_again_ms), count: BATCH };
   const ids = await takeTurns(sql, turn);
   for (const event_id of ids) queues.audit.ask({ event_id });
   return ids.length;

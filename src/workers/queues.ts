@@ -138,11 +138,16 @@ export async function closeQueues(queues: Queues): Promise<void> {
   await Promise.all(QUEUE_NAMES.map((name) => queues[name].bull.close()));
 }
 
-/**
- * A worker says of each job under way that it lives; another takes over what has not been heard of for this long, and looks
- * for such jobs this often. So what a killed worker was at is done by somebody within half a minute.
- */
-const TIMES_MS = { lockDuration: 15_000, stalledInterval: 10_000 };
+/** What workers work with. */
+export interface WorkerParts {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /**
+   * A worker says of each job under way that it lives; another takes over what has not been heard of for this long, and
+   * looks for such jobs somewhat more often. So what a killed worker was at is done by somebody within twice the time.
+   */
+  readonly lost_ms: number;
+}
 
 /** Who works a queue. */
 export interface QueueHandler {
@@ -166,7 +171,7 @@ export function handler<Name extends QueueName>(
 export function startWorkers(
   redis: Redis,
   handlers: readonly QueueHandler[],
-  parts: { readonly log: Log; readonly metrics: Metrics },
+  parts: WorkerParts,
 ): { stop(): Promise<void> } {
   const workers = handlers.map((one) => startWorker(redis, one, parts));
   return {
@@ -179,14 +184,15 @@ export function startWorkers(
 function startWorker(
   redis: Redis,
   { queue, concurrency, handle }: QueueHandler,
-  { log, metrics }: { readonly log: Log; readonly metrics: Metrics },
+  { log, metrics, lost_ms }: WorkerParts,
 ): QueueWorker {
+  const times = { lockDuration: lost_ms, stalledInterval: (lost_ms * 2) / 3 };
   const worker = new QueueWorker(
     queue,
     async (job: Job) => {
       await handle(job.data);
     },
-    { connection: bullConnection(redis), prefix: QUEUE_PREFIX, concurrency, ...TIMES_MS },
+    { connection: bullConnection(redis), prefix: QUEUE_PREFIX, concurrency, ...times },
   );
   const count = (outcome: 'completed' | 'failed', job: Job | undefined): void => {
     metrics.jobs.inc({ queue, outcome });

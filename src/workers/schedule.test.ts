@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
 import { seedDocument } from '../../test/support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
-import { ManualClock } from '../base/clock.ts';
+import { ManualClock, systemClock } from '../base/clock.ts';
 import { seededRandom } from '../base/random.ts';
-import { claimHead, releaseHead } from '../store/heads.ts';
+import { claimHead, readHead, releaseHead } from '../store/heads.ts';
 import { writeSnapshot } from '../store/snapshots.ts';
 import { appendUpdates } from '../store/updates.ts';
 import { insertVersion } from '../store/versions.ts';
@@ -18,6 +18,7 @@ const NODE = { node_id: 'n', boot_id: 'b' };
 
 const state = (more: Partial<WorkState>): WorkState => ({
   ...{ doc_id: random.id(), touched_at: '', head_rev: 0, free: false, edited_at: new Date(NOW) },
+  ...{ owner_node: 'n', owner_boot: 'b', claimed_at: new Date(NOW) },
   ...{ snapshot_rev: 0, version_rev: 0, compacted_rev: 0, audited_rev: 0 },
   ...{ run_over: false, deleted: false },
   ...more,
@@ -110,13 +111,13 @@ describe('the look', () => {
       ON CONFLICT (doc_id) DO UPDATE SET audited_rev = 1`;
   }
 
-  /** Looks, and tells what was asked for. */
-  async function look(): Promise<string[]> {
+  /** Looks, and tells what was asked for; `shows`: what Redis says of an owner. */
+  async function look(now = NOW + 300_000, shows = () => Promise.resolve(true)): Promise<string[]> {
     const asked: string[] = [];
     const queue = (name: string) => ({ ask: ({ doc_id }: { doc_id: string }) => void asked.push(`${name} ${doc_id}`) });
     const asks = ['snapshots', 'versions', 'audit-runs', 'compaction'].map((name) => [name, queue(name)]);
     const queues = Object.fromEntries(asks);
-    await lookAtWork({ sql: db.sql, clock: new ManualClock(NOW + 300_000), queues, pace: PACE });
+    await lookAtWork({ sql: db.sql, clock: new ManualClock(now), directory: { shows }, queues, pace: PACE });
     return asked.toSorted();
   }
 
@@ -172,6 +173,24 @@ describe('the look', () => {
     expect(await look()).toEqual([`audit-runs ${doc_id}`]);
     await db.sql`UPDATE documents SET deleted = false, deleted_at = NULL WHERE id = ${doc_id}`;
     expect(await look()).toHaveLength(3);
+  });
+
+  test('frees what a node that is gone left behind, once it has been still for ten minutes; never while Redis cannot say', async () => {
+    const doc_id = await edited();
+    await workDone(doc_id);
+    await claimHead(db.sql, doc_id, 1, NODE, random.id());
+    const claimed_at = systemClock.now();
+    const owner = async () => (await readHead(db.sql, doc_id))?.owner;
+    const gone = () => Promise.resolve(false);
+    await look(claimed_at + 590_000, gone);
+    await look(claimed_at + 610_000);
+    await look(claimed_at + 610_000, () => Promise.reject(new Error('Redis is away')));
+    expect(await owner()).toEqual(NODE);
+    await look(claimed_at + 610_000, gone);
+    expect(await readHead(db.sql, doc_id)).toEqual({ epoch: 3, head_rev: 1, owner: null });
+    expect(await marked()).toEqual([doc_id]);
+    await look(claimed_at + 610_000, gone);
+    expect(await marked()).toEqual([]);
   });
 
   test('reaches every marked document, however many there are', async () => {

@@ -1,11 +1,14 @@
 /**
  * The look at what is due. Jobs are hints that die with Redis; what they were to do is in PostgreSQL, so some worker looks
  * there again and again and asks for it. It looks at marked documents only (store/work.ts), however many there are beside
- * them, and takes the mark away where nothing is left to do.
+ * them, and takes the mark away where nothing is left to do. What a node that is gone did not give up is freed, so that its
+ * mark does not stay until somebody opens it.
  */
 import type { Clock, Timer } from '../base/clock.ts';
 import type { VersionPace } from '../domain/auto-versions.ts';
 import { RUN_PAUSE_MS } from '../protocol/history/runs.ts';
+import type { Directory } from '../store/directory.ts';
+import { freeHeads } from '../store/heads.ts';
 import type { Database } from '../store/postgres.ts';
 import { markedWork, unmark, type WorkState } from '../store/work.ts';
 import { RUN_EDITS_MAX } from './audit-runs.ts';
@@ -28,22 +31,46 @@ type DocumentQueue = (typeof DOCUMENT_QUEUES)[number];
 export interface LookParts {
   readonly sql: Database;
   readonly clock: Clock;
+  readonly directory: Pick<Directory, 'shows'>;
   readonly queues: Pick<Queues, DocumentQueue>;
   readonly pace: VersionPace;
 }
 
 /** Asks for everything that is due. */
-export async function lookAtWork({ sql, clock, queues, pace }: LookParts): Promise<void> {
+export async function lookAtWork({ sql, clock, directory, queues, pace }: LookParts): Promise<void> {
   for (let after_id: string | null = null; ; ) {
     const page: WorkState[] = await markedWork(sql, after_id, PAGE);
     for (const state of page)
       for (const queue of dueOf(state, pace, clock.now())) queues[queue].ask({ doc_id: state.doc_id });
     const done = page.filter(isDone);
     if (done.length > 0) await unmark(sql, done);
+    await freeAbandoned(sql, directory, page, clock.now());
     const last = page.at(-1);
     if (last === undefined || page.length < PAGE) return;
     after_id = last.doc_id;
   }
+}
+
+/**
+ * Frees documents that have long been still and whose owner shows no sign of life. Nothing is freed while Redis cannot say,
+ * and were it wrong the owner is refused at its next edit and its clients come back.
+ */
+async function freeAbandoned(
+  sql: Database,
+  directory: LookParts['directory'],
+  page: readonly WorkState[],
+  now: number,
+): Promise<void> {
+  const shows = new Map<string, Promise<boolean>>();
+  const left: { doc_id: string; boot_id: string }[] = [];
+  for (const { doc_id, owner_node: node_id, owner_boot: boot_id, claimed_at, edited_at } of page) {
+    const stirred_at = Math.max(claimed_at?.getTime() ?? 0, edited_at?.getTime() ?? 0);
+    if (node_id === null || boot_id === null || now - stirred_at < QUIET_MS) continue;
+    const shown = shows.get(boot_id) ?? directory.shows({ node_id, boot_id }).catch(() => true);
+    shows.set(boot_id, shown);
+    if (!(await shown)) left.push({ doc_id, boot_id });
+  }
+  if (left.length > 0) await freeHeads(sql, left);
 }
 
 /** The queues that have something to do on this document. */

@@ -6,7 +6,8 @@ import { until } from '../support/until.ts';
 import { Concord, type Person } from './concord.ts';
 
 const PAUSE_S = 1;
-/** What a dead worker was at is taken over within half a minute; on a busy machine a little later. */
+/** What a dead worker was at is taken over within twice this time; on a busy machine a little later. */
+const JOB_LOST_S = 3;
 const TAKEN_OVER_WITHIN_MS = 60_000;
 
 let database: TestDatabase;
@@ -30,7 +31,11 @@ function stores(): { DATABASE_URL: string; REDIS_URL: string } {
 
 /** A worker in a process of its own. */
 function startWorker(node_id: string): Promise<ServerProcess> {
-  const pace = { VERSION_PAUSE_SECONDS: String(PAUSE_S), WORK_INTERVAL_SECONDS: '1' };
+  const pace = {
+    VERSION_PAUSE_SECONDS: String(PAUSE_S),
+    WORK_INTERVAL_SECONDS: '1',
+    JOB_LOST_SECONDS: String(JOB_LOST_S),
+  };
   return startServer({ ...stores(), ...pace, SERVICES: 'worker', NODE_ID: node_id });
 }
 
