@@ -131,7 +131,6 @@ class World {
   send(client: Client, count: number): void {
     const updates = client.outbox.splice(0, count);
     if (updates.length === 0) return;
-    // Now and then nobody reads the text, so its effects are not computed.
     const applied = this.replica.applyUpdates(updates);
     expect([this.seed, applied.malformed]).toEqual([this.seed, false]);
     if (applied.kind === 'changed') this.note(applied.change, client);
