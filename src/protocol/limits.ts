@@ -65,11 +65,11 @@ export const TIMES = {
   keep_alive_ms: 20_000,
   /** Stock awareness drops a peer not renewed for 30 s. */
   awareness_renew_ms: 15_000,
-  /** Presence of one document is gathered for this long and sent as one frame. */
   /** How long those who wait for no edit of their own may be behind with what is on disk. */
   ack_others_ms: 200,
   /** How long an event waits on its way to a channel of Redis that nobody is known to listen to. */
   publish_unheard_ms: 200,
+  /** Presence of one document is gathered for this long and sent as one frame. */
   presence_tick_ms: 40,
   /** Storage that has not confirmed for this long is shown as `unsaved`. */
   unsaved_after_ms: 2_000,
