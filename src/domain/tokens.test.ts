@@ -74,6 +74,17 @@ describe('an access token', () => {
     for (const token of strange) expect(await tokens.verify(token)).toEqual({ ok: false, code: 'UNAUTHENTICATED' });
   });
 
+  test('says the same when it is seen again, and one changed in a single letter is still not one', async () => {
+    const token = await tokens.issue(USER, SESSION);
+    const first = await tokens.verify(token);
+    expect(await tokens.verify(token)).toEqual(first);
+    const at = token.length - 10;
+    const other = `${token.slice(0, at)}${token[at] === 'A' ? 'B' : 'A'}${token.slice(at + 1)}`;
+    expect(await tokens.verify(other)).toEqual({ ok: false, code: 'UNAUTHENTICATED' });
+    clock.advance(60_000);
+    expect(await tokens.verify(token)).toEqual({ ok: false, code: 'TOKEN_EXPIRED' });
+  });
+
   test('is not one when a claim is missing or has no sense, even if expired', async () => {
     for (const name of Object.keys(claims())) {
       const { [name]: _left_out, ...rest } = claims();

@@ -43,6 +43,19 @@ export async function findAccess(sql: Sql, doc_id: string, user_id: string): Pro
   return row ?? null;
 }
 
+/** What a session needs to know of its user on a document, in one statement; null without a role. */
+export async function findMember(
+  sql: Sql,
+  doc_id: string,
+  user_id: string,
+): Promise<(Access & { readonly display_name: string }) | null> {
+  const [row] = await sql<(Access & { display_name: string })[]>`
+    SELECT p.role, d.deleted, u.display_name
+    FROM document_permissions p JOIN documents d ON d.id = p.document_id JOIN users u ON u.id = p.user_id
+    WHERE p.document_id = ${doc_id} AND p.user_id = ${user_id}`;
+  return row ?? null;
+}
+
 /** One permission, or null. */
 export async function findPermission(sql: Sql, doc_id: string, user_id: string): Promise<PermissionRow | null> {
   const [row] = await sql<PermissionRow[]>`

@@ -22,14 +22,13 @@ import { isUuid } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
-import { findAccess } from '../domain/access.ts';
 import type { AuthResult, Caller } from '../domain/tokens.ts';
 import { CLOSE, type CloseCode } from '../protocol/close.ts';
 import { ConcordError } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import type { Role } from '../protocol/messages.ts';
+import { findMember } from '../store/permissions.ts';
 import { type Database, isStorageAway } from '../store/postgres.ts';
-import { findUserName } from '../store/users.ts';
 import type { SocketHub } from './hub.ts';
 
 /** What a door needs of the node. */
@@ -239,13 +238,9 @@ export abstract class Session {
   }
 
   async #identify(caller: Caller): Promise<Identity> {
-    const [access, name] = await Promise.all([
-      findAccess(this.parts.sql, this.doc_id, caller.user_id),
-      findUserName(this.parts.sql, caller.user_id),
-    ]);
-    if (access === null || access.deleted || name === null)
-      throw new ConcordError('NOT_FOUND', 'There is no such document.');
-    return { caller, role: access.role, display_name: name.display_name };
+    const found = await findMember(this.parts.sql, this.doc_id, caller.user_id);
+    if (found === null || found.deleted) throw new ConcordError('NOT_FOUND', 'There is no such document.');
+    return { caller, role: found.role, display_name: found.display_name };
   }
 
   #refuse(error: unknown): void {
