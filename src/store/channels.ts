@@ -11,6 +11,21 @@ export function documentChannel(doc_id: string): string {
 /** Bytes of messages that wait for others at most. */
 const WAITING_BYTES_MAX = 1_000_000;
 
+/** Messages of one command; Redis serves nobody else meanwhile. */
+const MESSAGES_AT_ONCE = 500;
+
+/** One command for many messages: each command of its own costs this side more than making the message. */
+const PUBLISH_ALL = `
+  local receivers = {}
+  for i = 1, #ARGV, 2 do receivers[(i + 1) / 2] = redis.call('PUBLISH', ARGV[i], ARGV[i + 1]) end
+  return receivers`;
+
+interface Message {
+  readonly doc_id: string;
+  readonly message: string;
+  readonly done: Published;
+}
+
 /** What is told of a message once it is out: how many received it, or null when Redis did not take it. */
 export type Published = (receivers: number | null) => void;
 
@@ -20,7 +35,7 @@ export type Published = (receivers: number | null) => void;
  * made: a message that nobody hears must not cost as much as the edit. Messages of a document never overtake each other.
  */
 export class EventPublisher {
-  #waiting: { readonly doc_id: string; readonly message: string; readonly done: Published }[] = [];
+  #waiting: Message[] = [];
   #bytes = 0;
   #timer: Timer | null = null;
 
@@ -45,14 +60,15 @@ export class EventPublisher {
     const batch = this.#waiting;
     if (batch.length === 0) return;
     this.#waiting = [];
-    const pipeline = this.redis.pipeline();
-    for (const { doc_id, message } of batch) pipeline.publish(documentChannel(doc_id), message);
-    pipeline.exec().then(
-      (replies) => {
-        for (const [i, { done }] of batch.entries()) {
-          const [error, receivers] = replies?.[i] ?? [null, null];
-          done(error === null && typeof receivers === 'number' ? receivers : null);
-        }
+    for (let from = 0; from < batch.length; from += MESSAGES_AT_ONCE)
+      this.#send(batch.slice(from, from + MESSAGES_AT_ONCE));
+  }
+
+  #send(batch: readonly Message[]): void {
+    const words = batch.flatMap(({ doc_id, message }) => [documentChannel(doc_id), message]);
+    this.redis.eval(PUBLISH_ALL, 0, ...words).then(
+      (receivers) => {
+        for (const [i, { done }] of batch.entries()) done((receivers as number[])[i] ?? null);
       },
       () => {
         for (const { done } of batch) done(null);
