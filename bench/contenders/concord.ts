@@ -9,7 +9,7 @@ import type { DeltaOps } from '../../src/protocol/content/delta.ts';
 import type { AckEvent, EditEvent, ReadyEvent } from '../../src/protocol/messages.ts';
 import type { JsonContender, RunningServer, YjsContender } from '../contender.ts';
 import { type OwnServer, startOwnServer } from '../own-server.ts';
-import { moveToDriverCore, onServerCore } from '../pin.ts';
+import { onServerCore, unbind } from '../pin.ts';
 import { createDocument, doorUrl, type Place } from '../place.ts';
 import { processorMs, processTrees } from '../processes.ts';
 import { DurableAcks } from './confirmations.ts';
@@ -62,7 +62,7 @@ export function concordJson(confirm: 'disk' | 'event' = 'event', workshop?: Work
 async function start(workshop?: Workshop): Promise<RunningServer> {
   const own = await startOwnServer({ command: onServerCore([...BUN, 'src/main.ts']), workshop });
   // Those of the driver's children that were there before it was pinned itself.
-  moveToDriverCore(processTrees(own.store_pids));
+  unbind(processTrees(own.store_pids));
   /** Time of processes that were ended. */
   let ended_ms = 0;
   const restart = async (): Promise<void> => {
