@@ -4,7 +4,7 @@ import type { Trace } from '../trace.ts';
 import { coldOpen } from './cold-open.ts';
 import { connects2000 } from './connects.ts';
 import { documents1000 } from './documents.ts';
-import { durable8000 } from './durable.ts';
+import { durables } from './durable.ts';
 import { fanouts } from './fanout.ts';
 import { hot1, hot50 } from './hot.ts';
 import { json1, json8 } from './json.ts';
@@ -33,6 +33,6 @@ export function allScenarios(readTrace: () => Promise<Trace>): readonly Entry[] 
     yjs(presence500),
     { wire: 'json', scenario: json1 },
     { wire: 'json', scenario: json8 },
-    yjs(durable8000, 'ours'),
+    ...durables.map((scenario) => yjs(scenario, 'ours')),
   ];
 }

@@ -2,7 +2,7 @@
  * An open document: its mailbox, its XState actor, and the wiring between the statechart, the runtime and the journal.
  *
  * Whatever arrives during one turn of the event loop gathers in the mailbox; at the end of the turn the actor gets it as
- * one event. A flood is taken a few milliseconds at a time instead, since many small turns cost more than one large one;
+ * one event. A flood is taken a millisecond at a time instead, since many small turns cost more than one large one;
  * what few people type never waits. The mailbox is bounded: beyond the soft limit presence is dropped (the next one replaces it anyway), beyond
  * the hard one edits are refused, which their senders are told.
  */
@@ -42,7 +42,7 @@ const SNAPSHOT_EVERY_SHARE = 1 / 32;
 
 /** A turn of so many entries is a flood's, and the next begins no sooner than so long after it. */
 const FLOOD_ENTRIES = 16;
-const FLOOD_TURN_MS = 2;
+const FLOOD_TURN_MS = 1;
 
 /** See the head of this file. */
 export class OpenDocument {
