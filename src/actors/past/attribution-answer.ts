@@ -47,12 +47,14 @@ export class AttributionAnswer {
 
   finish(): Answers['attribution'] {
     const writer = new StretchWriter(this.#runs?.length ?? 0);
+    // The journal's come oldest first, those of segments newest first.
+    const all = this.#authors.toSorted((one, other) => one.from_rev - other.from_rev);
     let start = 0;
-    let authors = this.#authors[0];
+    let authors = all[0];
     for (const { length, rev } of this.#runs ?? []) {
       // Neighbours are mostly of one time.
-      if (authors === undefined || !covers(authors, rev)) authors = this.#authors.find((one) => covers(one, rev));
-      if (authors === undefined) throw new Error(`the author of revision ${rev} is not known`);
+      if (authors === undefined || !covers(authors, rev)) authors = authorsAt(all, rev);
+      if (authors === undefined || !covers(authors, rev)) throw new Error(`the author of revision ${rev} is not known`);
       const i = rev - authors.from_rev;
       writer.write(start, length, authors.ids[authors.users[i] ?? 0] ?? '', rev, authors.times[i] ?? 0);
       start += length;
@@ -63,6 +65,17 @@ export class AttributionAnswer {
 
 function covers({ from_rev, users }: Authors, rev: number): boolean {
   return rev >= from_rev && rev < from_rev + users.length;
+}
+
+/** The last of these that begin at or before `rev`; undefined when none does. */
+function authorsAt(ascending: readonly Authors[], rev: number): Authors | undefined {
+  let [low, high] = [0, ascending.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ascending[middle]?.from_rev ?? 0) <= rev) low = middle + 1;
+    else high = middle;
+  }
+  return ascending[low - 1];
 }
 
 function authorsOf(piece: Piece): Authors | null {
@@ -89,8 +102,8 @@ const ZERO = 48;
 class StretchWriter {
   #bytes: Uint8Array;
   #end = 0;
-  #minute = Number.NaN;
-  #until_seconds = new Uint8Array();
+  /** Each minute up to its seconds: a text is not in the order in which it was written. */
+  readonly #minutes = new Map<number, Uint8Array>();
   readonly #users = new Map<string, Uint8Array>();
 
   /** `stretches`: how many will come. */
@@ -156,14 +169,15 @@ class StretchWriter {
     this.#end = start + width;
   }
 
-  /** As isoTime has it, which is asked once a minute only. */
+  /** As isoTime has it, which is asked once for each minute only. */
   #time(at: number): void {
     const minute = Math.floor(at / MINUTE_MS);
-    if (minute !== this.#minute) {
-      this.#minute = minute;
-      this.#until_seconds = ASCII.encode(isoTime(minute * MINUTE_MS).slice(0, -'00.000Z'.length));
+    let until_seconds = this.#minutes.get(minute);
+    if (until_seconds === undefined) {
+      until_seconds = ASCII.encode(isoTime(minute * MINUTE_MS).slice(0, -'00.000Z'.length));
+      this.#minutes.set(minute, until_seconds);
     }
-    this.#copy(this.#until_seconds);
+    this.#copy(until_seconds);
     const ms = at - minute * MINUTE_MS;
     this.#digits(Math.floor(ms / 1_000), 2);
     this.#bytes[this.#end++] = 0x2e; // .
