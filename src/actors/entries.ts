@@ -25,6 +25,8 @@ export interface DeltaEdit {
   readonly base_rev: number | null;
   /** Well-formed (parseDelta); whether it fits the text is for the actor to say. */
   readonly delta: DeltaOps;
+  /** What the edit does beside the text: a Yjs update of other roots, made of durable revisions. */
+  readonly roots?: Uint8Array | undefined;
   readonly door: 'json' | 'rest';
 }
 

@@ -17,6 +17,8 @@ export interface EditRequest {
   readonly base_rev: number | null;
   /** Checked for form (parseDelta), not yet against the document. */
   readonly delta: DeltaOps;
+  /** A Yjs update of other roots that becomes part of the same revision: see past/roots.ts. It must not touch the text. */
+  readonly roots?: Uint8Array | undefined;
 }
 
 /** The text at one revision. */
@@ -42,6 +44,8 @@ export interface DocumentGateway {
   text(doc_id: string, rev?: number): Promise<TextAt>;
   /** The Yjs state now or at a past `rev`. NOT_FOUND beyond the head. */
   state(doc_id: string, rev?: number): Promise<StateAt>;
+  /** Whether the document holds, or ever held, anything beside the text. Opens it. */
+  hasOtherRoots(doc_id: string): Promise<boolean>;
   /** The head revision now. */
   rev(doc_id: string): Promise<number>;
   /** `rev`, or the head as it is now, once that is on disk and so a part of history. NOT_FOUND beyond the head. */

@@ -58,6 +58,11 @@ export class LocalGateway implements DocumentGateway {
     return await stateAt(this.sql, doc_id, await this.committed(doc_id, rev));
   }
 
+  async hasOtherRoots(doc_id: string): Promise<boolean> {
+    const { runtime } = await this.#inTime(this.registry.open(doc_id));
+    return runtime.replica.hasOtherRoots();
+  }
+
   async rev(doc_id: string): Promise<number> {
     const runtime = this.registry.peek(doc_id)?.runtime;
     if (runtime) return runtime.log.head;
@@ -84,7 +89,7 @@ export class LocalGateway implements DocumentGateway {
    * it got there never gets there: whoever was answered 503 may come again without finding it applied behind their back.
    */
   async #apply(request: EditRequest, call: Call): Promise<{ runtime: DocumentRuntime; rev: number }> {
-    const { doc_id, user_id, client_id, seq, base_rev, delta } = request;
+    const { doc_id, user_id, client_id, seq, base_rev, delta, roots } = request;
     for (;;) {
       const { document, runtime } = await this.registry.open(doc_id);
       if (seq !== null)
@@ -94,7 +99,7 @@ export class LocalGateway implements DocumentGateway {
         const taken = document.push({
           kind: 'edit',
           author: null,
-          edit: { user_id, client_id, seq, base_rev, delta, door: 'rest' },
+          edit: { user_id, client_id, seq, base_rev, delta, roots, door: 'rest' },
           outcome: { applied: resolve, refused: reject },
         });
         if (!taken) resolve(null);

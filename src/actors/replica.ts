@@ -17,6 +17,7 @@ import { type EncodedState, snapshotOf, TEXT_ROOT } from '../protocol/snapshot.t
 import { holdsForeign, isForeign, openFormatting, textOps } from '../protocol/text-ops.ts';
 import { joinTyping } from '../protocol/typed-run.ts';
 import { TextWatch, trueEffect } from './effects.ts';
+import { rootsFlaw } from './roots-flaw.ts';
 import { isServerClientId } from './server-ids.ts';
 import { codeUnits, writeDelta } from './text-access.ts';
 import {
@@ -154,13 +155,20 @@ export class Replica {
     return change === null ? { kind: 'nothing', missing, malformed } : { kind: 'changed', change, missing, malformed };
   }
 
-  /** Applies a delta that was checked against the present text (see {@link Replica.unfit}). */
-  applyDelta(delta: DeltaOps): Change {
+  /**
+   * Applies a delta that was checked against the present text (see {@link Replica.unfit}), and with it an update of other
+   * roots that was checked too (see {@link Replica.rootsFlaw}).
+   */
+  applyDelta(delta: DeltaOps, roots: Uint8Array | null = null): Change {
     const doc = this.#liveDoc();
     const text = doc.getText(TEXT_ROOT);
     // Its effect is what it says, so Yjs need not walk the whole text to tell; unless the text is a strange one.
     const known = this.#foreign ? null : delta;
-    const write = (): void => doc.transact(() => writeDelta(text, delta));
+    const write = (): void => {
+      // A transaction of its own: within one that takes in an update Yjs forgets its places in the text and tidies it up.
+      if (roots !== null) Y.transact(doc, () => Y.applyUpdate(doc, roots), null, false);
+      if (delta.length > 0) doc.transact(() => writeDelta(text, delta));
+    };
     const change = this.#collect(false, write, known);
     return change ?? { update: EMPTY_UPDATE, delta: [], amended: false };
   }
@@ -171,6 +179,16 @@ export class Replica {
     const text = doc.getText(TEXT_ROOT);
     const at = this.#mayHoldPairs() ? codeUnits(this.ops()) : () => 0;
     return checkFits(new Delta(delta), text.length, at);
+  }
+
+  /** Why an update that takes other roots back cannot be applied now, or null when it can. */
+  rootsFlaw(update: Uint8Array): string | null {
+    return rootsFlaw(update, this.#liveDoc());
+  }
+
+  /** Whether the document holds, or ever held, anything beside the text. */
+  hasOtherRoots(): boolean {
+    return [...this.#liveDoc().share.keys()].some((name) => name !== TEXT_ROOT);
   }
 
   /** The text as ops. Do not change them. */

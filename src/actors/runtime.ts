@@ -223,9 +223,15 @@ export class DocumentRuntime {
     outcome: EditOutcome,
     out: Outbox,
   ): void {
+    const roots = edit.roots ?? null;
+    const flaw = roots === null ? null : this.replica.rootsFlaw(roots);
+    // What it is made of is on disk, so it is here: this is a bug, and nothing has happened yet.
+    if (flaw !== null) return outcome.refused(new ConcordError('INTERNAL', `The update of other roots ${flaw}.`));
     // Nothing may be left of an edit once it is carried over others; it still takes its revision and its seq.
     const change =
-      delta.length === 0 ? { update: EMPTY_UPDATE, delta: [], amended: false } : this.replica.applyDelta(delta);
+      delta.length === 0 && roots === null
+        ? { update: EMPTY_UPDATE, delta: [], amended: false }
+        : this.replica.applyDelta(delta, roots);
     const recorded = this.log.record(change, edit, this.#parts.clock.now());
     this.#parts.observer.edits(edit.door, 1);
     out.edits.push({ recorded, author: null, amended: true });

@@ -57,6 +57,7 @@ function restores(): Restores {
   const gateway = {
     committed: async () => head,
     text: (id: string, rev = head) => textAt(db.sql, id, rev),
+    hasOtherRoots: async () => false,
     async edit(request: EditRequest) {
       edits.push(request);
       const refusal = answers.shift() ?? null;

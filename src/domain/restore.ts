@@ -1,5 +1,5 @@
 /**
- * Going back to an earlier text. History is never rewritten: the difference between the present and the past is an edit
+ * Going back to an earlier state. History is never rewritten: the difference between the present and the past is an edit
  * like any other, which live editors receive, can undo, and go on typing through.
  *
  * 1. The change is made against the head that is on disk, and carries that as its base, so whatever is typed between then
@@ -8,17 +8,21 @@
  *    time, and the next is made against what the one before left. In this process they stand in line; a lock in
  *    PostgreSQL that is only tried keeps other processes out. And the edit has a name that follows from what it does, so
  *    that one which was given up, and reaches the document late, is not taken for another.
- * 3. Where the text is already what it was, nothing is edited. That is what a caller finds who repeats a call that was
+ * 3. Where the document is already what it was, nothing is edited. That is what a caller finds who repeats a call that was
  *    answered 503: its edit was taken and is in the text by now, or was not and never will be.
- * 4. The version, and the event for the audit, are written together once the edit is on disk.
+ * 4. The other roots go back in the same revision (see past/roots.ts), type by type. A shared type that stood in the text
+ *    itself is beyond what a delta can say: one that is still there stays as it is, one that went comes back as the
+ *    object that stands for it in deltas.
+ * 5. The version, and the event for the audit, are written together once the edit is on disk.
  */
 import type { DocumentGateway, TextAt } from '../actors/gateway.ts';
-import { diffBetween } from '../actors/past/reader.ts';
+import { diffBetween, rootsBetween } from '../actors/past/reader.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { type DeltaOps, docLength } from '../protocol/content/delta.ts';
 import { difference } from '../protocol/content/difference.ts';
 import { ConcordError, invalidField, unavailable } from '../protocol/errors.ts';
+import { LIMITS } from '../protocol/limits.ts';
 import { lockDocument } from '../store/documents.ts';
 import { recordEvent, type Source } from '../store/outbox.ts';
 import type { Database, Sql } from '../store/postgres.ts';
@@ -33,7 +37,7 @@ export interface RestoreParts {
   readonly sql: Database;
   readonly clock: Clock;
   readonly random: Random;
-  readonly gateway: Pick<DocumentGateway, 'committed' | 'text' | 'edit'>;
+  readonly gateway: Pick<DocumentGateway, 'committed' | 'text' | 'hasOtherRoots' | 'edit'>;
 }
 
 /** Where to go back to: exactly one of the two. */
@@ -94,17 +98,17 @@ async function targetRev(sql: Sql, doc_id: string, { rev, version_id }: RestoreT
   throw invalidField('/rev', issue);
 }
 
-/** Makes the text what it was at `rev`; resolves to the revision in which it stands, once that is on disk. */
+/** Makes the document what it was at `rev`; resolves to the revision in which that stands, once it is on disk. */
 async function goBack(parts: RestoreParts, user_id: string, doc_id: string, rev: number): Promise<number> {
   const { gateway } = parts;
   const past = await gateway.text(doc_id, rev);
   for (let tries = 1; ; tries += 1) {
     const present = await gateway.text(doc_id, await gateway.committed(doc_id));
-    if (Bun.deepEquals(present.ops, past.ops)) return present.rev;
-    const delta = await change(parts.sql, doc_id, present, past);
-    if (delta.length === 0) return present.rev;
+    const delta = Bun.deepEquals(present.ops, past.ops) ? [] : await change(parts.sql, doc_id, present, past);
+    const roots = await rootsBack(parts, doc_id, present.rev, rev);
+    if (delta.length === 0 && roots === undefined) return present.rev;
     const client_id = restoreId(doc_id, user_id, rev, present.rev);
-    const edit = { doc_id, user_id, client_id, seq: 1, base_rev: present.rev };
+    const edit = { doc_id, user_id, client_id, seq: 1, base_rev: present.rev, roots };
     try {
       return (await gateway.edit({ ...edit, delta })).rev;
     } catch (error) {
@@ -114,6 +118,21 @@ async function goBack(parts: RestoreParts, user_id: string, doc_id: string, rev:
       if (code !== 'STALE_REVISION' || tries === TRIES_MAX) throw error;
     }
   }
+}
+
+/** What takes the other roots back, where there are any; undefined when they are what they were. */
+async function rootsBack(
+  { gateway, sql }: RestoreParts,
+  doc_id: string,
+  head: number,
+  rev: number,
+): Promise<Uint8Array | undefined> {
+  if (!(await gateway.hasOtherRoots(doc_id))) return undefined;
+  const roots = await rootsBetween(sql, doc_id, head, rev);
+  // One frame to everybody who is on the document, and one they must be able to send back.
+  if (roots !== null && roots.length > LIMITS.yjs_frame_bytes_max)
+    throw new ConcordError('DOCUMENT_TOO_LARGE', 'Too much of the document was lost since to be brought back at once.');
+  return roots ?? undefined;
 }
 
 /**

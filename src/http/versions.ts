@@ -154,8 +154,8 @@ export function restoreRoutes(parts: RestoreParts, services: EndpointServices): 
     description:
       'For editors. Name exactly one of `rev` and `version_id`. Going back is an edit forward: open editors receive it ' +
       'like any other, what is typed meanwhile stays, and the history keeps everything. The result is a version of kind ' +
-      '`restore`. Where the text already is what it was then, nothing is edited, and the version is of the present ' +
-      'revision; so a call may be repeated after a 503.',
+      '`restore`. Where the document already is what it was then, nothing is edited, and the version is of the present ' +
+      'revision; so a call may be repeated after a 503. What Yjs clients keep beside the text goes back with it.',
     auth: 'user',
     params: idParams('id'),
     body: strictObject({
@@ -169,7 +169,7 @@ export function restoreRoutes(parts: RestoreParts, services: EndpointServices): 
       version_id: uuid('The version that was made of it'),
     }),
     example: { rev: 57, version_id: EXAMPLE.id },
-    errors: ['NOT_FOUND', 'FORBIDDEN', 'STALE_REVISION', 'RATE_LIMITED'],
+    errors: ['NOT_FOUND', 'FORBIDDEN', 'STALE_REVISION', 'DOCUMENT_TOO_LARGE', 'RATE_LIMITED'],
     handle: ({ params, body, caller, context }) => {
       const { rev, version_id } = body;
       return restores.restore(caller.user_id, params.id, { rev, version_id: version_id?.toLowerCase() }, context);

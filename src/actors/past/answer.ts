@@ -12,6 +12,7 @@ import { changeOf, effectsOf, openState, updatesOf } from './effects.ts';
 import { inverse } from './inverse.ts';
 import { createPastDoc } from './past-doc.ts';
 import type { Answers, DiffAnswer, Piece, Question } from './pieces.ts';
+import { rootsBack } from './roots.ts';
 import { RunsAnswer } from './runs-answer.ts';
 
 /** A question on its way to its answer. */
@@ -28,6 +29,8 @@ export function answering(question: Question): Answering {
       return new TextAnswer();
     case 'state':
       return new StateAnswer();
+    case 'roots':
+      return new RootsAnswer();
     case 'diff':
       return new DiffAnswering();
     case 'undone':
@@ -139,5 +142,24 @@ class StateAnswer implements Answering<'state'> {
     const update = this.#only ?? Y.encodeStateAsUpdate(this.#doc);
     this.#doc.destroy();
     return { update };
+  }
+}
+
+class RootsAnswer implements Answering<'roots'> {
+  #past: Uint8Array | null = null;
+  #state = new StateAnswer();
+
+  feed(piece: Piece): boolean {
+    if (piece.kind !== 'turn') return this.#state.feed(piece);
+    this.#past = this.#state.finish().update;
+    this.#state = new StateAnswer();
+    return false;
+  }
+
+  finish(): Answers['roots'] {
+    const [past, head] = [createPastDoc(), createPastDoc()];
+    if (this.#past !== null) Y.applyUpdate(past, this.#past);
+    Y.applyUpdate(head, this.#state.finish().update);
+    return { update: rootsBack(past, head) };
   }
 }

@@ -11,6 +11,8 @@ export type Question =
   | { readonly kind: 'text' }
   /** The Yjs state, as an update. */
   | { readonly kind: 'state' }
+  /** What takes the other roots back: the state then comes first, a `turn` parts it from the state now. */
+  | { readonly kind: 'roots' }
   /** What all effects fed amount to. */
   | { readonly kind: 'diff' }
   /** The same undone: the text before comes first, a `turn` parts it from the effects. */
@@ -54,6 +56,8 @@ export type Piece =
 export interface Answers {
   readonly text: { readonly ops_json: string };
   readonly state: { readonly update: Uint8Array };
+  /** Null when they are what they were. */
+  readonly roots: { readonly update: Uint8Array | null };
   readonly diff: DiffAnswer;
   readonly undone: DiffAnswer;
   /** The runs as the API shows them, as JSON. */

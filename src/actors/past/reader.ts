@@ -21,6 +21,7 @@ import {
 } from '../../store/history.ts';
 import type { Database, Sql } from '../../store/postgres.ts';
 import type { StateAt, TextAt } from '../gateway.ts';
+import { LastAnswers } from './last-answers.ts';
 import type { DiffAnswer } from './pieces.ts';
 import { answer, type Feed } from './threads.ts';
 
@@ -30,6 +31,10 @@ const AUTHORS_AT_ONCE = 64;
 /** Revisions of the journal that are looked back over at a time. */
 const LOOK_BACK_REVS = 1_000;
 const NONE = new Uint8Array();
+/** Attributions that are kept, in bytes. */
+const KEPT_BYTES_MAX = 32 * 1024 * 1024;
+/** By where they were read: a document is one of a database. */
+const attributions = new WeakMap<Database, LastAnswers>();
 
 /** The text at a committed revision. */
 export async function textAt(sql: Database, doc_id: string, rev: number): Promise<TextAt> {
@@ -41,6 +46,23 @@ export async function textAt(sql: Database, doc_id: string, rev: number): Promis
 export async function stateAt(sql: Database, doc_id: string, rev: number): Promise<StateAt> {
   const { update } = await answer({ kind: 'state' }, (feed) => within(sql, doc_id, feed, (past) => past.state(rev)));
   return { rev, update };
+}
+
+/** The update that takes all roots but the text from what they are at `head` to what they were at `rev`; null for none. */
+export async function rootsBetween(
+  sql: Database,
+  doc_id: string,
+  head: number,
+  rev: number,
+): Promise<Uint8Array | null> {
+  const { update } = await answer({ kind: 'roots' }, (feed) =>
+    within(sql, doc_id, feed, async (past) => {
+      await past.state(rev);
+      await feed({ kind: 'turn' });
+      await past.state(head);
+    }),
+  );
+  return update;
 }
 
 /**
@@ -59,11 +81,19 @@ export function diffBetween(sql: Database, doc_id: string, from: number, to: num
   );
 }
 
-/** Who wrote each stretch of the text at `rev`, which must not be before what is compacted: JSON as the API shows it. */
+/**
+ * Who wrote each stretch of the text at `rev`, which must not be before what is compacted: JSON as the API shows it, not to
+ * be changed. The last ones are kept: everybody who looks at a document asks for the same one.
+ */
 export async function attributionAt(sql: Database, doc_id: string, rev: number): Promise<Uint8Array> {
+  const kept = attributions.get(sql) ?? new LastAnswers(KEPT_BYTES_MAX);
+  attributions.set(sql, kept);
+  const known = kept.get(`${doc_id} ${rev}`);
+  if (known !== null) return known;
   const { runs_json } = await answer({ kind: 'attribution' }, (feed) =>
     within(sql, doc_id, feed, (past) => past.attribution(rev)),
   );
+  kept.keep(`${doc_id} ${rev}`, runs_json);
   return runs_json;
 }
 

@@ -2,13 +2,14 @@ import { describe, expect, test } from 'bun:test';
 import * as Y from 'yjs';
 import { type Random, seededRandom } from '../../base/random.ts';
 import { TEXT_ROOT } from '../../protocol/snapshot.ts';
+import { createPastDoc } from './past-doc.ts';
 import { rootsBack } from './roots.ts';
 
 const below = (random: Random, bound: number): number => Math.floor(random.float() * bound);
 
-/** A document from bytes, as the thread that looks back has it: nobody has said what its roots are. */
+/** A document from bytes, as the thread that looks back has it: but for the text nobody has said what its roots are. */
 function opened(state: Uint8Array): Y.Doc {
-  const doc = new Y.Doc();
+  const doc = createPastDoc();
   Y.applyUpdate(doc, state);
   return doc;
 }
