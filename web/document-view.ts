@@ -40,6 +40,8 @@ class DocumentView {
   #live: LiveDocument | null = null;
   #editor: Editor | null = null;
   #closed = false;
+  /** How many times the role was asked for. */
+  #asked = 0;
 
   constructor(
     private readonly app: SignedInApp,
@@ -148,9 +150,11 @@ class DocumentView {
 
   /** Asks what the document is called and what one may do. `refused`: the server has just refused an edit. */
   async #ask(refused: boolean): Promise<void> {
+    const asked = ++this.#asked;
     try {
       const info = await this.app.api.document(this.id);
-      if (this.#closed) return;
+      // What was asked later knows better, whichever answer comes first.
+      if (this.#closed || asked !== this.#asked) return;
       this.#show(info);
     } catch {
       return; // The connection's own end says more, and a failure that passes is asked again at the next reconnect.

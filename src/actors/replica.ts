@@ -19,13 +19,14 @@ import { joinTyping } from '../protocol/typed-run.ts';
 import { TextWatch, trueEffect } from './effects.ts';
 import { rootsFlaw } from './roots-flaw.ts';
 import { isServerClientId } from './server-ids.ts';
-import { codeUnits, writeDelta } from './text-access.ts';
+import { codeUnits, holdsSurrogate, SURROGATE, writeDelta } from './text-access.ts';
 import {
   type DecodedUpdate,
   decodeUpdate,
   judgeViewer,
   mergeAll,
   nestsTooDeep,
+  removeGhosts,
   splitsPair,
   typesNestTooDeep,
   updateAddsNothing,
@@ -72,8 +73,6 @@ const TAIL_UPDATES_MAX = 512;
 const TAIL_BYTES_BEYOND_BASE = 256 * 1024;
 /** Longer tails are applied to a document instead of being composed. */
 const COMPOSE_MAX = 1_000;
-
-const SURROGATE = /[\ud800-\udfff]/;
 
 /** See the head of this file. */
 export class Replica {
@@ -397,19 +396,4 @@ export class Replica {
     const own = Y.getState(doc.store, this.#client_id);
     return update.structs.some(({ id, length }) => id.client === this.#client_id && id.clock + length > own);
   }
-}
-
-function holdsSurrogate(content: Y.Item['content']): boolean {
-  return content instanceof Y.ContentString && SURROGATE.test(content.str);
-}
-
-/** See server-ids.ts: deletes what a lost owner wrote and the journal never held. */
-function removeGhosts(doc: Y.Doc, client: number, from_clock: number): void {
-  if (Y.getState(doc.store, client) <= from_clock) return;
-  doc.transact((transaction) => {
-    // Yjs may have merged a ghost into an older item of the same owner: split it off first.
-    Y.getItemCleanStart(transaction, Y.createID(client, from_clock));
-    for (const struct of doc.store.clients.get(client) ?? [])
-      if (struct.id.clock >= from_clock && struct instanceof Y.Item && !struct.deleted) struct.delete(transaction);
-  });
 }

@@ -329,18 +329,8 @@ export class DocumentRuntime {
     const rev = this.log.head;
     const timestamp = isoTime(this.#parts.clock.now());
     const presence = this.members.list();
-    const ready = JSON.stringify({
-      type: 'ready',
-      doc_id,
-      user_id,
-      client_id,
-      role,
-      epoch,
-      rev,
-      presence,
-      last_seq,
-      timestamp,
-    });
+    const at = { epoch, rev, presence, last_seq, timestamp };
+    const ready = JSON.stringify({ type: 'ready', doc_id, user_id, client_id, role, ...at });
     // The text is JSON already; encoding it again would cost more than everything else here.
     member.send(missed === null ? `${ready.slice(0, -1)},"content":${this.replica.json()}}` : ready);
     for (const entry of missed ?? []) member.send(entryEvent(doc_id, entry));

@@ -1,5 +1,5 @@
 /** Writing deltas into a `Y.Text`, and looking at single code units of one, without walking it more often than needed. */
-import type * as Y from 'yjs';
+import * as Y from 'yjs';
 import type { DeltaOps } from '../protocol/content/delta.ts';
 
 /** More formatted steps than this and one pass over the whole text is cheaper than finding each place. */
@@ -50,4 +50,12 @@ export function codeUnits(ops: DeltaOps): (index: number) => number {
     }
     return 0;
   };
+}
+
+/** Half of a surrogate pair. */
+export const SURROGATE = /[\ud800-\udfff]/;
+
+/** Whether an item holds text with surrogate pairs. */
+export function holdsSurrogate(content: Y.Item['content']): boolean {
+  return content instanceof Y.ContentString && SURROGATE.test(content.str);
 }

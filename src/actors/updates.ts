@@ -215,6 +215,17 @@ function cutsPair(doc: Y.Doc, client: number, clock: number, unseen: boolean): b
   return before >= 0xd800 && before <= 0xdbff;
 }
 
+/** See server-ids.ts: deletes what a lost owner wrote and the journal never held. */
+export function removeGhosts(doc: Y.Doc, client: number, from_clock: number): void {
+  if (Y.getState(doc.store, client) <= from_clock) return;
+  doc.transact((transaction) => {
+    // Yjs may have merged a ghost into an older item of the same owner: split it off first.
+    Y.getItemCleanStart(transaction, Y.createID(client, from_clock));
+    for (const struct of doc.store.clients.get(client) ?? [])
+      if (struct.id.clock >= from_clock && struct instanceof Y.Item && !struct.deleted) struct.delete(transaction);
+  });
+}
+
 /** Merges updates in chunks: one merge of thousands is quadratic. Null for none. */
 export function mergeAll(updates: readonly Uint8Array[]): Uint8Array | null {
   if (updates.length <= 1) return updates[0] ?? null;
