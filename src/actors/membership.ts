@@ -8,7 +8,7 @@ import type { CloseCode } from '../protocol/close.ts';
 import { CLOSE } from '../protocol/close.ts';
 import { TIMES } from '../protocol/limits.ts';
 import type { PresenceEntry, PresenceState, Role } from '../protocol/messages.ts';
-import { type AwarenessEntry, awarenessFrame, roleFrame } from '../protocol/yjs-wire.ts';
+import { type AwarenessEntry, awarenessFrame } from '../protocol/yjs-wire.ts';
 import type { Broadcast } from './broadcast.ts';
 import { type JsonMember, type Member, tell, type YjsMember } from './member.ts';
 import { type CursorTranslator, PresenceBook } from './presence.ts';
@@ -80,7 +80,6 @@ export class Membership {
       else {
         member.role = role;
         if (member.wire === 'json') tell(member, { type: 'role', doc_id: this.#parts.doc_id, role });
-        else member.send(roleFrame(role));
       }
     }
   }

@@ -101,15 +101,6 @@ describe('a member', () => {
     expect(rig.runtime.members.size).toBe(3);
   });
 
-  test('of the Yjs door whose role changes is told by an auth message, of a kind that stock providers know only as a refusal', () => {
-    const member = rig.yjs();
-    const auth = () => member.raw.filter(([type]) => type === 2).map((frame) => [...frame.subarray(1, 3)]);
-    rig.turn({ kind: 'role', user_id: member.user_id, role: 'viewer' });
-    expect(auth()).toEqual([[0, 'permission denied'.length]]);
-    rig.turn({ kind: 'role', user_id: member.user_id, role: 'editor' });
-    expect(auth().at(-1)).toEqual([2, 'read-write'.length]);
-  });
-
   test('whose role changes is told and judged by it from then on, in the order of the turn', () => {
     const [member, other] = [rig.json(), rig.json()];
     const [one, two] = [rig.edit(insert('a'), member), rig.edit(insert('b'), member)];

@@ -61,10 +61,9 @@ test('every code that the source throws is in the table', async () => {
   expect([...thrown].filter((code) => !(code in ERRORS))).toEqual([]);
 });
 
-test('no code is in the table that the source never uses, but for what the contract keeps for later', async () => {
+test('no code is in the table that the source never uses', async () => {
   const { named } = await codesInSource();
   const made_by_helpers: readonly string[] = ['VALIDATION_ERROR', 'UNAVAILABLE'];
   const unused = Object.keys(ERRORS).filter((code) => !named.has(code) && !made_by_helpers.includes(code));
-  // Documents are not bounded in size yet. Whoever bounds them takes the code off this list.
-  expect(unused).toEqual(['DOCUMENT_TOO_LARGE']);
+  expect(unused).toEqual([]);
 });

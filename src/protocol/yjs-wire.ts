@@ -4,7 +4,6 @@
  */
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import { type Role, roleAllows } from './messages.ts';
 
 /** Message types; y-protocols calls them messageSync, messageAwareness, messageAuth and messageQueryAwareness. */
 export const MESSAGE = { SYNC: 0, AWARENESS: 1, AUTH: 2, QUERY_AWARENESS: 3, ACK: 100 } as const;
@@ -112,19 +111,6 @@ export function deniedFrame(reason: string): Uint8Array {
   encoding.writeVarUint(encoder, MESSAGE.AUTH);
   encoding.writeVarUint(encoder, 0);
   encoding.writeVarString(encoder, reason);
-  return encoding.toUint8Array(encoder);
-}
-
-/**
- * Tells a member of its role: as a refusal to who may only read from now on, and to who may write with a second kind of auth
- * message, which stock providers pass over.
- */
-export function roleFrame(role: Role): Uint8Array {
-  if (!roleAllows(role, 'editor')) return deniedFrame('permission denied');
-  const encoder = encoding.createEncoder();
-  encoding.writeVarUint(encoder, MESSAGE.AUTH);
-  encoding.writeVarUint(encoder, 2);
-  encoding.writeVarString(encoder, 'read-write');
   return encoding.toUint8Array(encoder);
 }
 
