@@ -106,7 +106,7 @@ CREATE TABLE document_updates (
   seq        bigint,
   created_at timestamptz(3) NOT NULL,
   update     bytea NOT NULL,               -- Yjs update, version 1; empty when the edit came to nothing
-  delta      text,                         -- its effect on the text as JSON
+  delta      text,                         -- its effect on the text as JSON; NULL where nobody needed it
   PRIMARY KEY (doc_id, rev)
 );
 CREATE UNIQUE INDEX document_updates_once ON document_updates (doc_id, client_id, user_id, seq) WHERE seq IS NOT NULL;

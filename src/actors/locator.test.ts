@@ -9,9 +9,10 @@ import {
   seedDocuments,
 } from '../../test/support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
+import { brisk, NotingClock } from '../../test/support/locator-clocks.ts';
 import { startRedis, type TestRedis } from '../../test/support/redis.ts';
 import { until } from '../../test/support/until.ts';
-import { type Clock, ManualClock, systemClock } from '../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
 import { type Random, seededRandom } from '../base/random.ts';
 import { TIMES } from '../protocol/limits.ts';
 import { Directory, nodeChannel } from '../store/directory.ts';
@@ -45,23 +46,6 @@ beforeEach(async () => {
 afterEach(() => {
   for (const node of nodes) node.die();
 });
-
-/** A clock on which waits are short and time limits never come. */
-const brisk: Clock = {
-  ...systemClock,
-  after: (delay_ms, callback) =>
-    delay_ms >= TIMES.claim_timeout_ms ? { cancel() {} } : systemClock.after(Math.min(delay_ms / 5, 20), callback),
-};
-
-/** A clock in the test's hand that tells what was asked of it. */
-class NotingClock extends ManualClock {
-  readonly asked: number[] = [];
-
-  override after(delay_ms: number, callback: () => void) {
-    this.asked.push(delay_ms);
-    return super.after(delay_ms, callback);
-  }
-}
 
 /** A node as far as others can see it: it beats, listens on its channel, and claims. */
 class Node {
