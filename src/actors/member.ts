@@ -5,10 +5,19 @@
 import type { CloseCode } from '../protocol/close.ts';
 import type { Role, ServerEvent } from '../protocol/messages.ts';
 
+let next_member_id = 1;
+
+/** Draws a number that no other member of this process has. */
+export function nextMemberId(): number {
+  return next_member_id++;
+}
+
 /** What all members have. */
 interface MemberBase {
   /** Unique within the process. */
   readonly member_id: number;
+  /** Whether its socket is on this node, or on one that hears this document's channel. */
+  readonly place: 'here' | 'elsewhere';
   readonly user_id: string;
   readonly display_name: string;
   readonly client_id: string;

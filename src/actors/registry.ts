@@ -14,7 +14,8 @@ import { type Database, isStorageAway } from '../store/postgres.ts';
 import { epochOfRev, findBySeq, lastSeq, readDeltas } from '../store/updates.ts';
 import { type DocumentParts, OpenDocument } from './document.ts';
 import { editEvent } from './edit-log.ts';
-import type { ResumePoint } from './entries.ts';
+import type { Entry, JoinEntry, ResumePoint } from './entries.ts';
+import type { DocumentFinder, DocumentHandle, JoinRequest } from './handle.ts';
 import type { Journal } from './journal.ts';
 import type { Ledger } from './ledger.ts';
 import { loadDocument, windowEntry } from './loader.ts';
@@ -44,7 +45,7 @@ const CRASHES_MAX = 3;
 const CRASH_WINDOW_MS = 60_000;
 
 /** See the head of this file. */
-export class Registry {
+export class Registry implements DocumentFinder {
   readonly #parts: RegistryParts;
   readonly #documents = new Map<string, OpenDocument>();
   /** When each document crashed lately, on the monotonic clock. */
@@ -100,6 +101,22 @@ export class Registry {
       document.start();
       return { document, runtime: await document.ready };
     }
+  }
+
+  /** The document for a connection; see {@link open}. */
+  async find(doc_id: string): Promise<DocumentHandle> {
+    const { document, runtime } = await this.open(doc_id);
+    return {
+      push: (entry: Entry) => document.push(entry),
+      prepareJoin: (request) => this.#prepareJoin(runtime, request),
+    };
+  }
+
+  async #prepareJoin(runtime: DocumentRuntime, { member, named, point }: JoinRequest): Promise<JoinEntry> {
+    if (member.wire === 'yjs') return { kind: 'join_yjs', member };
+    const last_seq = named ? await this.lastSeq(runtime, member.user_id, member.client_id) : 0;
+    const resume = point === null ? null : await this.resumePoint(runtime, point);
+    return { kind: 'join_json', member, resume, last_seq };
   }
 
   /** The last seq that the document holds of this author's client, from memory or the journal. */

@@ -115,7 +115,7 @@ export function createCollaborationService(
         log,
         metrics,
         sql,
-        registry,
+        documents: registry,
         hub,
         authenticate,
         reportError: (error, context) => node.reporter.report(error, context),

@@ -5,9 +5,9 @@
  * stays, so that a newer client can try something on an older server.
  */
 import type { ServerWebSocket } from 'bun';
-import type { JoinEntry, ResumePoint } from '../actors/entries.ts';
-import type { JsonMember, Member } from '../actors/member.ts';
-import type { DocumentRuntime } from '../actors/runtime.ts';
+import type { ResumePoint } from '../actors/entries.ts';
+import type { JoinRequest } from '../actors/handle.ts';
+import { type JsonMember, type Member, nextMemberId } from '../actors/member.ts';
 import { isUuid } from '../base/ids.ts';
 import { textIssue } from '../protocol/check.ts';
 import { CLOSE, type CloseCode } from '../protocol/close.ts';
@@ -17,13 +17,6 @@ import { LIMITS } from '../protocol/limits.ts';
 import { type ClientMessage, type PresenceState, readClientMessage } from '../protocol/messages.ts';
 import { type DoorParts, type Hello, type Identity, Session, type SocketData } from './session.ts';
 import { topics } from './topics.ts';
-
-let next_member_id = 1;
-
-/** Draws a number that no other member of this process has. */
-export function nextMemberId(): number {
-  return next_member_id++;
-}
 
 /** See the head of this file. */
 export class JsonSession extends Session {
@@ -51,16 +44,12 @@ export class JsonSession extends Session {
     );
   }
 
-  protected async join(identity: Identity, runtime: DocumentRuntime): Promise<JoinEntry> {
+  protected join(identity: Identity): JoinRequest {
     const { query } = this.hello;
     const named = query.get('client_id');
     if (named !== null && !isUuid(named)) throw invalidField('/client_id', 'is not a UUID');
     const client_id = named === null ? this.parts.random.id() : named.toLowerCase();
-    const member = this.#member(identity, client_id);
-    const point = readPoint(query);
-    const last_seq = named === null ? 0 : await this.parts.registry.lastSeq(runtime, member.user_id, client_id);
-    const resume = point === null ? null : await this.parts.registry.resumePoint(runtime, point);
-    return { kind: 'join_json', member, resume, last_seq };
+    return { member: this.#member(identity, client_id), named: named !== null, point: readPoint(query) };
   }
 
   protected take(frame: string | Uint8Array, member: Member): void {
@@ -172,6 +161,7 @@ export class JsonSession extends Session {
     return {
       wire: 'json',
       member_id: nextMemberId(),
+      place: 'here',
       user_id: identity.caller.user_id,
       display_name: identity.display_name,
       client_id,

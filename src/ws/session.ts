@@ -12,11 +12,9 @@
  * moment in which a change is missed.
  */
 import type { ServerWebSocket } from 'bun';
-import type { OpenDocument } from '../actors/document.ts';
-import type { Entry, JoinEntry } from '../actors/entries.ts';
+import type { Entry } from '../actors/entries.ts';
+import type { DocumentFinder, DocumentHandle, JoinRequest } from '../actors/handle.ts';
 import type { Member } from '../actors/member.ts';
-import type { Registry } from '../actors/registry.ts';
-import type { DocumentRuntime } from '../actors/runtime.ts';
 import type { Clock } from '../base/clock.ts';
 import { isUuid } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
@@ -38,7 +36,7 @@ export interface DoorParts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly sql: Database;
-  readonly registry: Registry;
+  readonly documents: DocumentFinder;
   readonly hub: SocketHub;
   authenticate(token: string): Promise<AuthResult>;
   reportError(error: unknown, context: Readonly<Record<string, string>>): void;
@@ -78,8 +76,8 @@ interface Early {
 
 type State =
   | { readonly kind: 'opening'; readonly early: Early }
-  | { readonly kind: 'joining'; readonly early: Early; readonly document: OpenDocument; readonly member: Member }
-  | { readonly kind: 'open'; readonly document: OpenDocument; readonly member: Member }
+  | { readonly kind: 'joining'; readonly early: Early; readonly document: DocumentHandle; readonly member: Member }
+  | { readonly kind: 'open'; readonly document: DocumentHandle; readonly member: Member }
   | { readonly kind: 'closed' };
 
 /** See the head of this file. Each wire extends it. */
@@ -175,8 +173,8 @@ export abstract class Session {
   /** Tells the client why it is refused, on wires that can. */
   protected abstract explain(error: ConcordError): void;
 
-  /** Makes the member and whatever its wire looks up first, and joins with it. */
-  protected abstract join(identity: Identity, runtime: DocumentRuntime): Promise<JoinEntry>;
+  /** Makes the member to join with. Throws VALIDATION_ERROR when the upgrade asked for something that makes no sense. */
+  protected abstract join(identity: Identity): JoinRequest;
 
   /** Takes one frame of an open session. */
   protected abstract take(frame: Frame, member: Member): void;
@@ -216,13 +214,13 @@ export abstract class Session {
     });
     let identity = await this.#identify(caller);
     while (this.#state.kind === 'opening') {
-      const { document, runtime } = await this.parts.registry.open(this.doc_id);
+      const document = await this.parts.documents.find(this.doc_id);
       if (this.#rights_changed) {
         this.#rights_changed = false;
         identity = await this.#identify(caller);
         continue;
       }
-      const entry = await this.join(identity, runtime);
+      const entry = await document.prepareJoin(this.join(identity));
       if (this.#rights_changed || this.#state.kind !== 'opening') continue;
       if (document.push(entry))
         this.#state = { kind: 'joining', early: this.#state.early, document, member: entry.member };

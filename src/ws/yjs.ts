@@ -3,14 +3,13 @@
  * hands them on; what they mean is the document's business.
  */
 import type { ServerWebSocket } from 'bun';
-import type { JoinEntry } from '../actors/entries.ts';
-import type { Member, YjsMember } from '../actors/member.ts';
+import type { JoinRequest } from '../actors/handle.ts';
+import { type Member, nextMemberId, type YjsMember } from '../actors/member.ts';
 import { isUuid } from '../base/ids.ts';
 import { CLOSE } from '../protocol/close.ts';
 import { type ConcordError, invalidField } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { awarenessFrame, readYjsFrame, type YjsFrame } from '../protocol/yjs-wire.ts';
-import { nextMemberId } from './json.ts';
 import { type DoorParts, type Hello, type Identity, Session, type SocketData } from './session.ts';
 import { type PublishingMember, topics } from './topics.ts';
 
@@ -32,13 +31,11 @@ export class YjsSession extends Session {
     // This wire has no error message; the close code says it.
   }
 
-  protected join(identity: Identity): Promise<JoinEntry> {
+  protected join(identity: Identity): JoinRequest {
     const named = this.hello.query.get('client_id');
     if (named !== null && !isUuid(named)) throw invalidField('/client_id', 'is not a UUID');
-    return Promise.resolve({
-      kind: 'join_yjs',
-      member: this.#member(identity, named?.toLowerCase() ?? this.parts.random.id()),
-    });
+    const client_id = named?.toLowerCase() ?? this.parts.random.id();
+    return { member: this.#member(identity, client_id), named: named !== null, point: null };
   }
 
   protected take(frame: string | Uint8Array, member: Member): void {
@@ -73,6 +70,7 @@ export class YjsSession extends Session {
       acks,
       socket,
       member_id: nextMemberId(),
+      place: 'here',
       user_id: identity.caller.user_id,
       display_name: identity.display_name,
       client_id,

@@ -184,6 +184,7 @@ let members = 0;
 /** A JSON connection that remembers. */
 export class TestJsonMember implements JsonMember {
   readonly wire = 'json';
+  readonly place: 'here' | 'elsewhere' = 'here';
   readonly member_id = ++members;
   role: Role = 'editor';
   readonly display_name: string;
@@ -221,6 +222,7 @@ export class TestJsonMember implements JsonMember {
 /** A y-websocket connection that remembers. */
 export class TestYjsMember implements YjsMember {
   readonly wire = 'yjs';
+  readonly place: 'here' | 'elsewhere' = 'here';
   readonly member_id = ++members;
   role: Role = 'editor';
   acks = false;
