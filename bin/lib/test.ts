@@ -10,12 +10,14 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Chromium, locateChromium } from './chromium.ts';
 import { formatCoverage, measureCoverage } from './coverage.ts';
+import { locateNginx, type Nginx } from './nginx.ts';
 import { makePassable, ROOT, randomKey, STATE } from './paths.ts';
 import { freePort } from './ports.ts';
 import * as postgres from './postgres.ts';
 import { isAlive, markOf, type ProcessMark, recordProcess, stopRecorded } from './processes.ts';
 import { locateRedis, redisUrl, startRedisServer } from './redis.ts';
 import { print, say, sayFailure } from './say.ts';
+import { locateSchemas, type Schemas } from './schemas.ts';
 
 const COVERAGE_PERCENT_MIN = 90;
 const TEST_MS_MAX = 30_000;
@@ -32,8 +34,8 @@ const chosen = process.argv.slice(2);
 let folder: string | null = null;
 let testing: Bun.Subprocess | null = null;
 let ending: Promise<void> | null = null;
-/** What this run had to do without, as a sentence. */
-let left_out: string | null = null;
+/** What this run had to do without, a sentence each. */
+const left_out: string[] = [];
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
@@ -50,7 +52,7 @@ try {
   counts = { passed: 0, failed: 1, skipped: 0 };
 }
 await cleanUp();
-if (left_out !== null) say(left_out);
+for (const sentence of left_out) say(sentence);
 const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
 print(`${counts.passed} passed, ${counts.failed} failed${skipped}`);
 process.exit(counts.failed === 0 ? 0 : 1);
@@ -59,12 +61,15 @@ async function main(): Promise<Counts> {
   await sweep();
   let failedChecks = 0;
   // An installation takes its time, which the checks can use.
-  const chromium = locateChromium(wantsBrowser());
+  const chromium = locateChromium(wants('browser'));
+  const nginx = locateNginx(wants('deploy'));
+  const schemas = locateSchemas(wants('deploy'));
   if (chosen.length === 0) {
     if (!(await check('types', ['node_modules/typescript/bin/tsc', '--noEmit']))) failedChecks += 1;
     if (!(await check('lint and format', ['node_modules/@biomejs/biome/bin/biome', 'check', '.']))) failedChecks += 1;
   }
   const env = await bringUp();
+  await tellWhatIsMissing(chromium, nginx, schemas);
   const result = await runTests(env, await chromium);
   const coverageFile = join(coverageFolder(env.CONCORD_TEST_DIR), 'lcov.info');
   if (existsSync(coverageFile)) {
@@ -81,9 +86,26 @@ async function main(): Promise<Counts> {
   return { ...result, failed: result.failed + failedChecks };
 }
 
-/** Whether tests in a browser are among those that were chosen. */
-function wantsBrowser(): boolean {
-  return chosen.length === 0 || chosen.some((argument) => argument.includes('browser'));
+/** Whether tests of this folder of test/ are among those that were chosen. */
+function wants(folder_name: string): boolean {
+  return chosen.length === 0 || chosen.some((argument) => argument.includes(folder_name));
+}
+
+/** Notes what the chosen tests need and this machine does not have. */
+async function tellWhatIsMissing(
+  chromium: Promise<Chromium>,
+  nginx: Promise<Nginx>,
+  schemas: Promise<Schemas>,
+): Promise<void> {
+  const needed = [
+    ['browser', 'the tests in a browser', chromium],
+    ['deploy', 'the tests behind the load balancer', nginx],
+    ['deploy', 'the checks of deployment files against schemas', schemas],
+  ] as const;
+  for (const [name, tests, located] of needed) {
+    const found = await located;
+    if (found.path === null && wants(name)) left_out.push(`${tests} were left out: ${found.why}.`);
+  }
 }
 
 async function check(title: string, cmd: string[]): Promise<boolean> {
@@ -127,7 +149,6 @@ async function bringUp() {
 }
 
 async function runTests(env: Awaited<ReturnType<typeof bringUp>>, chromium: Chromium): Promise<Counts> {
-  if (chromium.path === null && wantsBrowser()) left_out = `the tests in a browser were left out: ${chromium.why}.`;
   const coverage = ['--coverage', '--coverage-reporter=lcov', `--coverage-dir=${coverageFolder(env.CONCORD_TEST_DIR)}`];
   const child = Bun.spawn([process.execPath, 'test', `--timeout=${TEST_MS_MAX}`, ...coverage, ...chosen], {
     cwd: ROOT,
