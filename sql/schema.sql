@@ -56,6 +56,20 @@ CREATE TABLE document_history (
   FOREIGN KEY (doc_id) REFERENCES documents(id) ON DELETE CASCADE
 );
 
+CREATE TABLE document_links (
+  id uuid NOT NULL,
+  document_id uuid NOT NULL,
+  role text NOT NULL,
+  token_hash bytea NOT NULL,
+  created_at timestamp(3) with time zone NOT NULL,
+  expires_at timestamp(3) with time zone,
+  UNIQUE (token_hash),
+  PRIMARY KEY (id),
+  FOREIGN KEY (document_id) REFERENCES documents(id) ON DELETE CASCADE,
+  CHECK ((role = ANY (ARRAY['editor'::text, 'viewer'::text])))
+);
+CREATE INDEX document_links_of_document ON public.document_links USING btree (document_id, id DESC);
+
 CREATE TABLE document_permissions (
   document_id uuid NOT NULL,
   user_id uuid NOT NULL,

@@ -75,7 +75,7 @@ export async function grantPermission(
     await record(parts, sql, user_id, doc_id, given.change, source);
     return given;
   });
-  tell(parts.signals, doc_id, change);
+  tellRole(parts.signals, doc_id, change);
   return { created: change.before === null, permission };
 }
 
@@ -97,7 +97,7 @@ export async function changePermission(
     await record(parts, sql, user_id, doc_id, given.change, source);
     return given;
   });
-  tell(parts.signals, doc_id, change);
+  tellRole(parts.signals, doc_id, change);
   return permission;
 }
 
@@ -120,11 +120,11 @@ export async function revokePermission(
     await record(parts, sql, user_id, doc_id, { target_id, before: role, after: null }, source);
     return role;
   });
-  tell(parts.signals, doc_id, { target_id, before, after: null });
+  tellRole(parts.signals, doc_id, { target_id, before, after: null });
 }
 
 /** What a change of somebody's role came to; null is no role. */
-interface RoleChange {
+export interface RoleChange {
   readonly target_id: string;
   readonly before: Role | null;
   readonly after: Role | null;
@@ -138,11 +138,20 @@ async function giveRole(
   role: Role,
   at: Date,
 ): Promise<{ readonly change: RoleChange; readonly permission: Permission }> {
-  const before = (await store.findPermission(sql, doc_id, target_id))?.role ?? null;
+  const before = await roleOfNow(sql, doc_id, target_id);
   if (before === 'owner' && role !== 'owner') await handOwnershipOn(sql, doc_id, target_id);
   if (role !== before) await store.putPermission(sql, { document_id: doc_id, user_id: target_id, role, at });
-  const permission = show(await requirePermission(sql, doc_id, target_id));
-  return { change: { target_id, before, after: role }, permission };
+  return { change: { target_id, before, after: role }, permission: await shownPermission(sql, doc_id, target_id) };
+}
+
+/** Somebody's role, under the document's lock; null is none. */
+export async function roleOfNow(sql: Sql, doc_id: string, target_id: string): Promise<Role | null> {
+  return (await store.findPermission(sql, doc_id, target_id))?.role ?? null;
+}
+
+/** The permission of somebody who has one. Errors: NOT_FOUND. */
+export async function shownPermission(sql: Sql, doc_id: string, target_id: string): Promise<Permission> {
+  return show(await requirePermission(sql, doc_id, target_id));
 }
 
 /** Lets somebody stop being an owner: another one must be there, and `owner_id` passes to the one of longest standing. */
@@ -167,7 +176,8 @@ async function record(
   await recordEvent(sql, eventOf(parts, source, { action, actor_id, document_id, target_id, details }));
 }
 
-function tell(signals: Signals, doc_id: string, change: RoleChange): void {
+/** Tells everybody's sockets of a change that was committed. */
+export function tellRole(signals: Signals, doc_id: string, change: RoleChange): void {
   if (change.before === change.after) return;
   signals.send({ type: 'role', doc_id, user_id: change.target_id, role: change.after });
 }

@@ -32,6 +32,7 @@ import type { EndpointServices } from './endpoint.ts';
 import { jsonResponse, refusal } from './errors.ts';
 import { type HealthParts, healthRoutes } from './health.ts';
 import { historyRoutes } from './history.ts';
+import { linkRoutes } from './links.ts';
 import { permissionRoutes } from './permissions.ts';
 import { presenceRoutes } from './presence.ts';
 import { type Exchange, openExchange } from './request.ts';
@@ -108,6 +109,7 @@ function assemble(parts: HttpParts): Elysia {
       .use(historyRoutes(parts.documents, parts))
       .use(versionRoutes(parts.documents, parts))
       .use(permissionRoutes(parts.documents, parts))
+      .use(linkRoutes(parts.documents, parts))
       .use(documentAuditRoutes(parts.documents, parts))
       .use(webRoutes(parts));
   if (parts.collaboration !== null)

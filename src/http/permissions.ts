@@ -28,7 +28,8 @@ import { DISPLAY_NAME } from './users.ts';
 
 const ROLE = oneOf(ROLES, 'A viewer reads and shows presence, an editor also edits, an owner also shares and deletes');
 
-const PERMISSION = strictObject({
+/** A permission. */
+export const PERMISSION = strictObject({
   document_id: uuid(),
   user_id: uuid(),
   display_name: DISPLAY_NAME,
@@ -38,7 +39,8 @@ const PERMISSION = strictObject({
   updated_at: moment('When it last changed'),
 });
 
-const EXAMPLE: Permission = {
+/** One such permission. */
+export const PERMISSION_EXAMPLE: Permission = {
   document_id: '0198c5c2-7a3e-7d51-9b0a-3f6f2f1f6a10',
   user_id: '0198c5c2-93bb-7c10-8a52-6be0d4d1f7aa',
   display_name: 'Ada',
@@ -74,7 +76,7 @@ function addList(app: Elysia, parts: PermissionParts, services: EndpointServices
     query: strictObject(PAGE_FIELDS),
     status: 200,
     data: pageOf(PERMISSION),
-    example: { items: [EXAMPLE], next_cursor: null },
+    example: { items: [PERMISSION_EXAMPLE], next_cursor: null },
     errors: ['NOT_FOUND'],
     handle: async ({ params, query, caller }) => {
       const { limit, after } = readPage(query, (key) => readKey(key) !== null);
@@ -103,7 +105,7 @@ function addGrant(app: Elysia, parts: PermissionParts, services: EndpointService
     status: 201,
     other_status: 200,
     data: PERMISSION,
-    example: EXAMPLE,
+    example: PERMISSION_EXAMPLE,
     errors: ['NOT_FOUND', 'FORBIDDEN', 'CONFLICT'],
     handle: async ({ params, body, caller, context }) => {
       const { created, permission } = await grantPermission(parts, caller.user_id, params.id, body, context);
@@ -125,7 +127,7 @@ function addChange(app: Elysia, parts: PermissionParts, services: EndpointServic
     body_example: { role: 'viewer' },
     status: 200,
     data: PERMISSION,
-    example: { ...EXAMPLE, role: 'viewer' },
+    example: { ...PERMISSION_EXAMPLE, role: 'viewer' },
     errors: ['NOT_FOUND', 'FORBIDDEN', 'CONFLICT'],
     handle: ({ params, body, caller, context }) =>
       changePermission(parts, caller.user_id, params.id, params.user_id, body.role, context),

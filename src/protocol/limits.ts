@@ -14,6 +14,8 @@ export const LIMITS = {
   /** bcrypt reads 72 bytes; longer passwords are hashed first, so this only bounds work. */
   password_chars_max: 1024,
   page_items_max: 100,
+  /** Share links of one document, expired ones included. */
+  links_per_document_max: 100,
   page_items_default: 20,
 
   /** One JSON text frame. */

@@ -108,6 +108,12 @@ export async function findUserByEmail(sql: Sql, email_key: string): Promise<stri
   return row?.id ?? null;
 }
 
+/** Whether there is such an account, not erased. It cannot be erased until the transaction ends. */
+export async function holdUser(sql: Sql, user_id: string): Promise<boolean> {
+  const rows = await sql`SELECT 1 FROM users WHERE id = ${user_id} AND NOT deleted FOR KEY SHARE`;
+  return rows.length === 1;
+}
+
 /** Another owner than `user_id`, the one who has been it longest, or null when there is none. */
 export async function findOtherOwner(sql: Sql, doc_id: string, user_id: string): Promise<string | null> {
   const [row] = await sql<{ user_id: string }[]>`
