@@ -11,6 +11,7 @@ import Delta from 'quill-delta';
 import { loadDocument } from '../src/actors/loader.ts';
 import { systemClock } from '../src/base/clock.ts';
 import type { DeltaOps } from '../src/protocol/content/delta.ts';
+import { sqlDocumentStore } from '../src/store/document-store.ts';
 import { readHead } from '../src/store/heads.ts';
 import { connectDatabase } from '../src/store/postgres.ts';
 import { snapshotDocument } from '../src/workers/snapshots.ts';
@@ -95,7 +96,7 @@ async function openings(doc_id: string): Promise<Latencies> {
   for (let i = 0; i < OPENINGS; i++) {
     const started = systemClock.monotonic();
     const found = await readHead(sql, doc_id);
-    const { replica } = await loadDocument(sql, doc_id, 1, found?.head_rev ?? 0);
+    const { replica } = await loadDocument(sqlDocumentStore(sql), doc_id, 1, found?.head_rev ?? 0);
     replica.missingFor(null);
     times.add(systemClock.monotonic() - started);
   }

@@ -6,7 +6,7 @@ import { until } from '../../test/support/until.ts';
 import { ManualClock } from '../base/clock.ts';
 import { seededRandom } from '../base/random.ts';
 import { TIMES } from '../protocol/limits.ts';
-import { Directory } from '../store/directory.ts';
+import { RedisDirectory } from '../store/directory.ts';
 import { connectRedis, redisReady } from '../store/redis.ts';
 import { Heartbeat } from './heartbeat.ts';
 
@@ -17,7 +17,7 @@ let redis: Redis;
 let clock: ManualClock;
 let node: { node_id: string; boot_id: string };
 let heartbeat: Heartbeat;
-let directory: Directory;
+let directory: RedisDirectory;
 let suspicions: boolean[];
 let logged: ReturnType<typeof readableLog>;
 
@@ -32,7 +32,7 @@ beforeEach(async () => {
   await redisReady(redis);
   clock = new ManualClock();
   node = { node_id: random.id(), boot_id: random.id() };
-  directory = new Directory(redis);
+  directory = new RedisDirectory(redis);
   suspicions = [];
   heartbeat = new Heartbeat(node, directory, clock, logged.log, {
     suspect: (suspect) => void suspicions.push(suspect),

@@ -19,9 +19,9 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { TIMED_OUT, within } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { LIMITS, TIMES } from '../protocol/limits.ts';
-import { reclaimHeads } from '../store/heads.ts';
-import { type Database, isStorageAway } from '../store/postgres.ts';
-import { type Append, appendUpdates } from '../store/updates.ts';
+import type { JournalStore } from '../store/document-store.ts';
+import { isStorageAway } from '../store/postgres.ts';
+import type { Append } from '../store/updates.ts';
 import {
   bytesOf,
   DocumentLedger,
@@ -33,8 +33,7 @@ import {
 
 /** Parts that {@link Journal} is made of. */
 export interface JournalParts {
-  /** A pool of its own: a flush must not queue behind readers. `renew` replaces a pool that no longer answers. */
-  readonly pool: { current(): Database; renew(): void };
+  readonly store: JournalStore;
   readonly clock: Clock;
   readonly log: Log;
   readonly observer: JournalObserver;
@@ -46,7 +45,7 @@ export class Journal implements LedgerHost {
   readonly observer: JournalObserver;
   /** Bytes of all documents that are not committed. */
   backlog_bytes = 0;
-  readonly #pool: JournalParts['pool'];
+  readonly #store: JournalStore;
   readonly #log: Log;
   readonly #ledgers = new Set<DocumentLedger>();
   readonly #dirty = new Set<DocumentLedger>();
@@ -58,7 +57,7 @@ export class Journal implements LedgerHost {
   constructor(parts: JournalParts) {
     this.clock = parts.clock;
     this.observer = parts.observer;
-    this.#pool = parts.pool;
+    this.#store = parts.store;
     this.#log = parts.log;
   }
 
@@ -161,7 +160,7 @@ export class Journal implements LedgerHost {
     const rows = appends.reduce((sum, append) => sum + append.rows.length, 0);
     let moved: Set<string> | typeof TIMED_OUT;
     try {
-      moved = await within(this.clock, TIMES.flush_timeout_ms, appendUpdates(this.#pool.current(), appends));
+      moved = await within(this.clock, TIMES.flush_timeout_ms, this.#store.appendUpdates(appends));
       if (moved === TIMED_OUT) throw new StorageSilent();
     } catch (error) {
       if (isStorageAway(error) || error instanceof StorageSilent) {
@@ -231,7 +230,7 @@ export class Journal implements LedgerHost {
       );
       for (const ledger of this.#ledgers) ledger.tell((listener) => listener.storage(false));
     }
-    if (error instanceof StorageSilent) this.#pool.renew();
+    if (error instanceof StorageSilent) this.#store.renew();
     this.#retryLater(batch, 100);
   }
 
@@ -248,15 +247,15 @@ export class Journal implements LedgerHost {
   /** Learns what became of rows whose flush was never answered. False while storage is still away. */
   async #resolve(unknown: readonly DocumentLedger[]): Promise<boolean> {
     const open = unknown.filter((ledger) => !ledger.closed);
-    let heads: Awaited<ReturnType<typeof reclaimHeads>> | typeof TIMED_OUT;
+    let heads: Awaited<ReturnType<JournalStore['reclaimHeads']>> | typeof TIMED_OUT;
     try {
-      heads = await within(this.clock, TIMES.flush_timeout_ms, reclaimHeads(this.#pool.current(), open));
+      heads = await within(this.clock, TIMES.flush_timeout_ms, this.#store.reclaimHeads(open));
     } catch (error) {
       this.#log.debug({ error }, 'PostgreSQL still does not answer');
       return false;
     }
     if (heads === TIMED_OUT) {
-      this.#pool.renew();
+      this.#store.renew();
       return false;
     }
     const was_away = this.#away;

@@ -3,9 +3,8 @@
  * is only read never costs more than this.
  */
 import type { DeltaOps } from '../protocol/content/delta.ts';
-import type { Sql } from '../store/postgres.ts';
-import { readSnapshot } from '../store/snapshots.ts';
-import { type JournalRow, readTail } from '../store/updates.ts';
+import type { DocumentStore } from '../store/document-store.ts';
+import type { JournalRow } from '../store/updates.ts';
 import { EMPTY_STATE, Replica } from './replica.ts';
 import { serverClientId } from './server-ids.ts';
 import { deltaBytes, EditWindow, type WindowEntry } from './window.ts';
@@ -21,10 +20,15 @@ export interface Loaded {
  * Loads a document at `head_rev`, to be written under `epoch`.
  * Throws when the journal does not reach `head_rev`: then something is wrong with storage, and serving would make it worse.
  */
-export async function loadDocument(sql: Sql, doc_id: string, epoch: number, head_rev: number): Promise<Loaded> {
-  const snapshot = await readSnapshot(sql, doc_id);
+export async function loadDocument(
+  store: Pick<DocumentStore, 'readSnapshot' | 'readTail'>,
+  doc_id: string,
+  epoch: number,
+  head_rev: number,
+): Promise<Loaded> {
+  const snapshot = await store.readSnapshot(doc_id);
   const snapshot_rev = snapshot?.rev ?? 0;
-  const rows = await readTail(sql, doc_id, snapshot_rev, head_rev);
+  const rows = await store.readTail(doc_id, snapshot_rev, head_rev);
   const last = rows.at(-1)?.rev ?? snapshot_rev;
   if (last !== head_rev || rows.length !== head_rev - snapshot_rev)
     throw new Error(

@@ -15,7 +15,8 @@ import { until } from '../../test/support/until.ts';
 import type { Clock } from '../base/clock.ts';
 import { type Random, seededRandom } from '../base/random.ts';
 import { TIMES } from '../protocol/limits.ts';
-import { Directory, nodeChannel } from '../store/directory.ts';
+import { nodeChannel, RedisDirectory } from '../store/directory.ts';
+import { sqlDocumentStore } from '../store/document-store.ts';
 import { claimHead, type NodeIdentity, readHead } from '../store/heads.ts';
 import { connectRedis, redisReady } from '../store/redis.ts';
 import { type Claim, type Located, Locator } from './locator.ts';
@@ -50,18 +51,18 @@ afterEach(() => {
 /** A node as far as others can see it: it beats, listens on its channel, and claims. */
 class Node {
   readonly identity: NodeIdentity;
-  readonly directory: Directory;
+  readonly directory: RedisDirectory;
   readonly locator: Locator;
   readonly outcomes: string[] = [];
   #listener: Redis | null = null;
 
   constructor(node_id: string, log = quietLog, connection = redis, clock: Clock = brisk) {
     this.identity = { node_id, boot_id: random.id() };
-    this.directory = new Directory(connection);
+    this.directory = new RedisDirectory(connection);
     const claimed = (outcome: string): void => void this.outcomes.push(outcome);
     this.locator = new Locator({
       node: this.identity,
-      sql: db.sql,
+      store: sqlDocumentStore(db.sql),
       directory: this.directory,
       clock,
       random,

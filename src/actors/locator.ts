@@ -20,8 +20,9 @@ import type { Random } from '../base/random.ts';
 import { ConcordError, unavailable } from '../protocol/errors.ts';
 import { TIMES } from '../protocol/limits.ts';
 import type { ActorEntry, Directory, SeenEntry } from '../store/directory.ts';
-import { claimHead, type NodeIdentity, readHead, releaseHead } from '../store/heads.ts';
-import { type Database, isStorageAway } from '../store/postgres.ts';
+import type { DocumentStore } from '../store/document-store.ts';
+import type { NodeIdentity } from '../store/heads.ts';
+import { isStorageAway } from '../store/postgres.ts';
 
 /** A document that is ours. */
 export interface Claim {
@@ -40,7 +41,7 @@ export type Located =
 /** What a {@link Locator} is made of. */
 export interface LocatorParts {
   readonly node: NodeIdentity;
-  readonly sql: Database;
+  readonly store: DocumentStore;
   readonly directory: Directory;
   readonly clock: Clock;
   readonly random: Random;
@@ -77,7 +78,7 @@ export class Locator {
 
   /** Gives a document up, in PostgreSQL and then in the directory. */
   async release(doc_id: string, claim: Claim): Promise<void> {
-    await this.#storage(releaseHead(this.#parts.sql, doc_id, claim.claim_id));
+    await this.#storage(this.#parts.store.releaseHead(doc_id, claim.claim_id));
     await this.#hint(async () => {
       const seen = await this.#parts.directory.read(doc_id);
       if (seen.entry !== null && this.#isMine(seen.entry)) await this.#parts.directory.replace(doc_id, seen.text, null);
@@ -86,14 +87,14 @@ export class Locator {
   }
 
   async #attempt(doc_id: string): Promise<Located | 'again'> {
-    const { sql, directory, random, node } = this.#parts;
+    const { store, directory, random, node } = this.#parts;
     const seen = (await this.#hint(() => directory.read(doc_id))) ?? NOTHING_SEEN;
     if (seen.entry !== null && !this.#isMine(seen.entry)) {
       const alive = await this.#lives(seen.entry);
       if (alive && seen.entry.state === 'owned') return this.#elsewhere(seen.entry);
       if (alive) return 'again';
     }
-    const head = await this.#storage(readHead(sql, doc_id));
+    const head = await this.#storage(store.readHead(doc_id));
     if (head === null) return { kind: 'absent' };
     const { owner } = head;
     const rival = owner !== null && owner.boot_id !== node.boot_id ? owner : null;
@@ -104,7 +105,7 @@ export class Locator {
     let won: { epoch: number; head_rev: number } | null = null;
     try {
       // An unknown outcome is harmless: if it was won after all, the next attempt sees our own boot and claims again.
-      won = await this.#storage(claimHead(sql, doc_id, head.epoch, node, claim_id));
+      won = await this.#storage(store.claimHead(doc_id, head.epoch, node, claim_id));
     } finally {
       if (won === null) await this.#hint(() => directory.replace(doc_id, marked, null));
     }

@@ -9,9 +9,8 @@ import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { ConcordError, unavailable } from '../protocol/errors.ts';
 import { LIMITS, TIMES } from '../protocol/limits.ts';
-import { heldDocuments } from '../store/heads.ts';
-import { type Database, isStorageAway } from '../store/postgres.ts';
-import { epochOfRev, findBySeq, lastSeq, readDeltas } from '../store/updates.ts';
+import type { DocumentStore } from '../store/document-store.ts';
+import { isStorageAway } from '../store/postgres.ts';
 import { type DocumentParts, OpenDocument } from './document.ts';
 import { editEvent } from './edit-log.ts';
 import type { Entry, JoinEntry, ResumePoint } from './entries.ts';
@@ -28,7 +27,7 @@ export interface RegistryParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  readonly sql: Database;
+  readonly store: DocumentStore;
   readonly journal: Journal;
   readonly locator: Locator;
   readonly fanout: Fanout;
@@ -123,7 +122,7 @@ export class Registry implements DocumentFinder {
   async lastSeq(runtime: DocumentRuntime, user_id: string, client_id: string): Promise<number> {
     const known = runtime.log.knownSeq(user_id, client_id);
     if (known !== null) return known;
-    return await this.#storage(lastSeq(this.#parts.sql, runtime.doc_id, user_id, client_id));
+    return await this.#storage(this.#parts.store.lastSeq(runtime.doc_id, user_id, client_id));
   }
 
   /**
@@ -141,8 +140,8 @@ export class Registry implements DocumentFinder {
     if (point.rev >= log.window.start) return point;
     const start = log.window.start;
     if (log.head - point.rev > LIMITS.window_revs_max) return null;
-    const { sql } = this.#parts;
-    const rows = await this.#storage(readDeltas(sql, doc_id, point.rev, start, LIMITS.window_bytes_max));
+    const { store } = this.#parts;
+    const rows = await this.#storage(store.readDeltas(doc_id, point.rev, start, LIMITS.window_bytes_max));
     if (rows.length !== start - point.rev) return null;
     log.window.extendBack(rows.map(windowEntry));
     return point.rev >= log.window.start ? point : null;
@@ -152,7 +151,7 @@ export class Registry implements DocumentFinder {
   async #epochOf({ log, ledger, doc_id }: DocumentRuntime, rev: number): Promise<number | null> {
     // What is not on disk yet was written by this very owner.
     if (rev > ledger.durable_rev) return ledger.epoch;
-    return log.window.at(rev)?.epoch ?? (await this.#storage(epochOfRev(this.#parts.sql, doc_id, rev)));
+    return log.window.at(rev)?.epoch ?? (await this.#storage(this.#parts.store.epochOfRev(doc_id, rev)));
   }
 
   /** The node's beats do not get through (or do again): see heartbeat.ts. */
@@ -163,7 +162,7 @@ export class Registry implements DocumentFinder {
     );
     if (claims.length === 0) return;
     try {
-      const held = await within(this.#parts.clock, TIMES.node_beat_ms, heldDocuments(this.#parts.sql, claims));
+      const held = await within(this.#parts.clock, TIMES.node_beat_ms, this.#parts.store.heldDocuments(claims));
       if (held === TIMED_OUT) return;
       for (const { doc_id, claim_id } of claims) {
         const document = this.#documents.get(doc_id);
@@ -209,9 +208,9 @@ export class Registry implements DocumentFinder {
   }
 
   async #load(doc_id: string, ledger: Ledger, document: OpenDocument): Promise<DocumentRuntime> {
-    const { sql, clock, random, fanout, observer, journal } = this.#parts;
+    const { store, clock, random, fanout, observer, journal } = this.#parts;
     const [loaded, subscribers] = await Promise.all([
-      this.#storage(loadDocument(sql, doc_id, ledger.epoch, ledger.durable_rev)),
+      this.#storage(loadDocument(store, doc_id, ledger.epoch, ledger.durable_rev)),
       this.#parts.subscribersElsewhere([doc_id]).catch(() => []),
     ]);
     const parts: RuntimeParts = {
@@ -230,7 +229,7 @@ export class Registry implements DocumentFinder {
   }
 
   async #findEdit(doc_id: string, user_id: string, client_id: string, seq: number): Promise<FoundEdit | null> {
-    const row = await this.#storage(findBySeq(this.#parts.sql, doc_id, user_id, client_id, seq));
+    const row = await this.#storage(this.#parts.store.findBySeq(doc_id, user_id, client_id, seq));
     if (row === null) return null;
     const event = editEvent(doc_id, { user_id, client_id, seq }, row.rev, row.delta ?? '[]', row.created_at.getTime());
     return { rev: row.rev, event };

@@ -11,7 +11,8 @@ import { Registry } from '../actors/registry.ts';
 import { SIGNAL_CHANNEL, SignalBus } from '../actors/signal-bus.ts';
 import { TIMES } from '../protocol/limits.ts';
 import { countSubscribers, EventPublisher } from '../store/channels.ts';
-import { Directory, nodeChannel } from '../store/directory.ts';
+import { nodeChannel, RedisDirectory } from '../store/directory.ts';
+import { sqlDocumentStore, sqlJournalStore } from '../store/document-store.ts';
 import { RenewablePool } from '../store/pool.ts';
 import { connectRedis } from '../store/redis.ts';
 import { type Doors, openDoors } from '../ws/doors.ts';
@@ -45,15 +46,16 @@ export function createCollaborationService(
   snapshotDue: (doc_id: string) => void,
 ): CollaborationService {
   const { clock, random, log, metrics, sql, redis, identity, config } = node;
-  const directory = new Directory(redis);
+  const directory = new RedisDirectory(redis);
   const signals = new SignalBus(identity.boot_id, redis, log);
   const pool = new RenewablePool(config.database_url, {
     connections_max: 2,
     application_name: `concord ${identity.node_id} journal`,
     role: node.databaseRole,
   });
+  const store = sqlDocumentStore(sql);
   const journal = new Journal({
-    pool,
+    store: sqlJournalStore(pool),
     clock,
     log,
     observer: {
@@ -65,14 +67,14 @@ export function createCollaborationService(
     },
   });
   const claimed = (outcome: string): void => metrics.claims.inc({ outcome });
-  const locator = new Locator({ node: identity, sql, directory, clock, random, log, claimed });
+  const locator = new Locator({ node: identity, store, directory, clock, random, log, claimed });
   const publisher = new EventPublisher(redis, clock);
   const fanout = new TopicFanout(publisher, () => metrics.redis_publish_failures.inc());
   const registry = new Registry({
     clock,
     random,
     log,
-    sql,
+    store,
     journal,
     locator,
     fanout,

@@ -4,7 +4,7 @@
  */
 import type { Timer } from '../base/clock.ts';
 import { moveEvent } from '../store/audit.ts';
-import { Directory } from '../store/directory.ts';
+import { RedisDirectory } from '../store/directory.ts';
 import { connectRedis } from '../store/redis.ts';
 import { auditRuns } from '../workers/audit-runs.ts';
 import { compactDocument } from '../workers/compaction.ts';
@@ -69,7 +69,7 @@ export function createWorkerService(node: NodeParts): WorkerService {
 
 /** Who works which queue: an entry a queue. */
 function handlers({ sql, clock, random, log, config, redis }: NodeParts, queues: Queues): readonly QueueHandler[] {
-  const directory = new Directory(redis);
+  const directory = new RedisDirectory(redis);
   const pace = { pause_ms: config.version_pause_s * 1_000, edits: config.version_edits };
   return [
     handler('schedule', 1, () => lookAtWork({ sql, clock, directory, queues, pace })),

@@ -7,7 +7,7 @@ import { ManualClock } from '../base/clock.ts';
 import { seededRandom } from '../base/random.ts';
 import { TIMES } from '../protocol/limits.ts';
 import { countSubscribers, documentChannel, EventPublisher } from './channels.ts';
-import { type ActorEntry, Directory, entryText, nodeChannel } from './directory.ts';
+import { type ActorEntry, entryText, nodeChannel, RedisDirectory } from './directory.ts';
 import type { NodeIdentity } from './heads.ts';
 import { connectRedis, redisReady } from './redis.ts';
 
@@ -17,12 +17,12 @@ const owned = (owner: NodeIdentity, epoch: number): ActorEntry => ({ state: 'own
 
 let server: TestRedis;
 let redis: Redis;
-let directory: Directory;
+let directory: RedisDirectory;
 beforeAll(async () => {
   server = await startRedis();
   redis = connectRedis(server.url, { name: 'test', kind: 'commands', log: quietLog });
   await redisReady(redis);
-  directory = new Directory(redis);
+  directory = new RedisDirectory(redis);
 });
 afterAll(async () => {
   redis.disconnect();

@@ -20,9 +20,9 @@ export interface SeenEntry {
 }
 
 /** Entries of documents that nobody gave up properly vanish after this. */
-const OWNED_LIFE_S = 86_400;
+export const OWNED_LIFE_S = 86_400;
 /** A claim takes milliseconds; a mark that nobody followed up must not keep others out. */
-const CLAIMING_LIFE_S = 5;
+export const CLAIMING_LIFE_S = 5;
 
 const COMPARE_AND_SET = `
 local present = redis.call('GET', KEYS[1]) or ''
@@ -30,49 +30,60 @@ if present ~= ARGV[1] then return present end
 if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) end
 return ARGV[2]`;
 
-/** The directory. Every method rejects when Redis does not answer. */
-export class Directory {
+/** The directory, as its readers know it. Every method rejects when Redis does not answer. */
+export interface Directory {
+  /** Says that this node lives, for `life_ms` from now. */
+  beat(node: NodeIdentity, life_ms: number): Promise<void>;
+  /** Takes the node out, unless another process beats under its name by now. */
+  leave(node: NodeIdentity): Promise<void>;
+  /** The boots that beat under these names now; null for silence. */
+  boots(...node_ids: string[]): Promise<(string | null)[]>;
+  /** How many connections listen on a node's own channel. A process that was killed has none at once. */
+  listening(node: NodeIdentity): Promise<number>;
+  /** Whether there is any sign of this start of a node: it beats, or listens. */
+  shows(node: NodeIdentity): Promise<boolean>;
+  /** What the directory says of a document. */
+  read(doc_id: string): Promise<SeenEntry>;
+  /** Replaces what was seen by `next` (null deletes). Returns what stands there now: `next`'s text when it won. */
+  replace(doc_id: string, seen: string, next: ActorEntry | null): Promise<SeenEntry & { readonly won: boolean }>;
+}
+
+/** The {@link Directory} in Redis. */
+export class RedisDirectory implements Directory {
   constructor(private readonly redis: Redis) {}
 
-  /** Says that this node lives, for `life_ms` from now. */
   async beat(node: NodeIdentity, life_ms: number): Promise<void> {
     await this.redis.set(nodeKey(node.node_id), node.boot_id, 'PX', life_ms);
   }
 
-  /** Takes the node out, unless another process beats under its name by now. */
   async leave(node: NodeIdentity): Promise<void> {
     await this.redis.eval(COMPARE_AND_SET, 1, nodeKey(node.node_id), node.boot_id, '', OWNED_LIFE_S);
   }
 
-  /** The boots that beat under these names now; null for silence. */
   async boots(...node_ids: string[]): Promise<(string | null)[]> {
     return await this.redis.mget(node_ids.map(nodeKey));
   }
 
-  /** How many connections listen on a node's own channel. A process that was killed has none at once. */
   async listening(node: NodeIdentity): Promise<number> {
     const [, count] = (await this.redis.pubsub('NUMSUB', nodeChannel(node))) as [string, number];
     return Number(count);
   }
 
-  /** Whether there is any sign of this start of a node: it beats, or listens. */
   async shows(node: NodeIdentity): Promise<boolean> {
     const [boot] = await this.boots(node.node_id);
     return boot === node.boot_id || (await this.listening(node)) > 0;
   }
 
-  /** What the directory says of a document. */
   async read(doc_id: string): Promise<SeenEntry> {
     const text = (await this.redis.get(actorKey(doc_id))) ?? '';
-    return { entry: parse(text), text };
+    return { entry: parseEntry(text), text };
   }
 
-  /** Replaces what was seen by `next` (null deletes). Returns what stands there now: `next`'s text when it won. */
   async replace(doc_id: string, seen: string, next: ActorEntry | null): Promise<SeenEntry & { readonly won: boolean }> {
     const wanted = next === null ? '' : entryText(next);
     const life_s = next?.state === 'claiming' ? CLAIMING_LIFE_S : OWNED_LIFE_S;
     const text = String(await this.redis.eval(COMPARE_AND_SET, 1, actorKey(doc_id), seen, wanted, life_s));
-    return { entry: parse(text), text, won: text === wanted };
+    return { entry: parseEntry(text), text, won: text === wanted };
   }
 }
 
@@ -94,7 +105,8 @@ function actorKey(doc_id: string): string {
   return `actor:${doc_id}`;
 }
 
-function parse(text: string): ActorEntry | null {
+/** The entry that a text stands for; null for none, and for what is not ours. */
+export function parseEntry(text: string): ActorEntry | null {
   if (text === '') return null;
   try {
     const [state, epoch, node_id, boot_id] = JSON.parse(text) as [ActorEntry['state'], number, string, string];

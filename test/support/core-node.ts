@@ -13,7 +13,8 @@ import type { Log } from '../../src/base/log.ts';
 import { type Random, seededRandom } from '../../src/base/random.ts';
 import type { DeltaOps } from '../../src/protocol/content/delta.ts';
 import type { ConcordError } from '../../src/protocol/errors.ts';
-import { Directory } from '../../src/store/directory.ts';
+import { RedisDirectory } from '../../src/store/directory.ts';
+import { sqlDocumentStore, sqlJournalStore } from '../../src/store/document-store.ts';
 import { type NodeIdentity, readHead } from '../../src/store/heads.ts';
 import { RenewablePool } from '../../src/store/pool.ts';
 import type { Database } from '../../src/store/postgres.ts';
@@ -47,7 +48,7 @@ export class CoreNode {
   readonly identity: NodeIdentity;
   readonly random: Random;
   readonly clock: Clock;
-  readonly directory: Directory;
+  readonly directory: RedisDirectory;
   readonly locator: Locator;
   readonly journal: Journal;
   readonly registry: Registry;
@@ -68,18 +69,24 @@ export class CoreNode {
     const random = seededRandom(seed);
     this.random = random;
     this.identity = { node_id: options.node_id ?? `node-${seed}`, boot_id: random.id() };
-    this.directory = new Directory(redis);
+    this.directory = new RedisDirectory(redis);
     const node = this.identity;
-    this.locator = new Locator({ node, sql, directory: this.directory, clock, random, log, claimed() {} });
+    const store = sqlDocumentStore(sql);
+    this.locator = new Locator({ node, store, directory: this.directory, clock, random, log, claimed() {} });
     this.application_name = `journal-${seed}`;
     this.pool = new RenewablePool(url, { connections_max: 2, application_name: this.application_name });
-    this.journal = new Journal({ pool: this.pool, clock, log, observer: { flushed() {}, acked() {} } });
+    this.journal = new Journal({
+      store: sqlJournalStore(this.pool),
+      clock,
+      log,
+      observer: { flushed() {}, acked() {} },
+    });
     const { counted } = this;
     this.registry = new Registry({
       clock,
       random,
       log,
-      sql,
+      store,
       journal: this.journal,
       locator: this.locator,
       fanout: this.stage,

@@ -4,6 +4,7 @@ import type { Ledger, LedgerListener } from '../../src/actors/ledger.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import type { Log } from '../../src/base/log.ts';
 import { type Random, seededRandom } from '../../src/base/random.ts';
+import { sqlJournalStore } from '../../src/store/document-store.ts';
 import { claimHead, type NodeIdentity, readHead } from '../../src/store/heads.ts';
 import { RenewablePool } from '../../src/store/pool.ts';
 import type { Database } from '../../src/store/postgres.ts';
@@ -101,7 +102,7 @@ export class JournalRig {
     this.node = { node_id: this.application_name, boot_id: this.random.id() };
     this.pool = new RenewablePool(url, { connections_max: 2, application_name: this.application_name });
     this.journal = new Journal({
-      pool: this.pool,
+      store: sqlJournalStore(this.pool),
       clock,
       log,
       observer: {
