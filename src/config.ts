@@ -23,6 +23,8 @@ export interface Config {
   readonly node_id: string | null;
   /** HS256 key: the UTF-8 bytes of this text. */
   readonly jwt_secret: string;
+  /** A second such key, whose tokens are good too while one takes the other's place. */
+  readonly jwt_secret_previous: string | null;
   readonly access_token_ttl_s: number;
   readonly refresh_token_ttl_s: number;
   /** Off for load tests only. */
@@ -81,7 +83,8 @@ export function readConfig(env: Environment = process.env): Config {
     redis_url: url(env, 'REDIS_URL', REDIS_PROTOCOLS),
     services: services(env),
     node_id: nodeId(env),
-    jwt_secret: secret(env),
+    jwt_secret: secret(env, 'JWT_SECRET') ?? missing('JWT_SECRET'),
+    jwt_secret_previous: secret(env, 'JWT_SECRET_PREVIOUS'),
     access_token_ttl_s: integer(env, 'ACCESS_TOKEN_TTL', 900, 1, 86_400 * 30),
     refresh_token_ttl_s: integer(env, 'REFRESH_TOKEN_TTL', 2_592_000, 1, 86_400 * 3650),
     rate_limits: choice(env, 'RATE_LIMITS', ['on', 'off'], 'on') === 'on',
@@ -124,12 +127,16 @@ function url(env: Environment, name: string, protocols: readonly string[]): stri
   return raw;
 }
 
-function secret(env: Environment): string {
-  const value = env.JWT_SECRET;
-  if (value === undefined || value === '') throw new ConfigError('JWT_SECRET', 'is required');
-  if (new TextEncoder().encode(value).length < 32)
-    throw new ConfigError('JWT_SECRET', 'must be at least 32 bytes long');
+/** Blanks count: it is bytes, not words. */
+function secret(env: Environment, name: string): string | null {
+  const value = env[name];
+  if (value === undefined || value === '') return null;
+  if (new TextEncoder().encode(value).length < 32) throw new ConfigError(name, 'must be at least 32 bytes long');
   return value;
+}
+
+function missing(name: string): never {
+  throw new ConfigError(name, 'is required');
 }
 
 function nodeId(env: Environment): string | null {

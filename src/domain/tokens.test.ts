@@ -85,6 +85,41 @@ describe('an access token', () => {
     expect(await tokens.verify(token)).toEqual({ ok: false, code: 'TOKEN_EXPIRED' });
   });
 
+  test('names its key by a kid that tells nothing of the key', async () => {
+    const header = JSON.parse(
+      Buffer.from((await tokens.issue(USER, SESSION)).split('.')[0] ?? '', 'base64url').toString(),
+    );
+    expect(header).toEqual({ alg: 'HS256', typ: 'JWT', kid: expect.stringMatching(/^[\w-]{16}$/) });
+    expect(header.kid).not.toBe(
+      new Bun.CryptoHasher('sha256').update(SECRET).digest('base64url').slice(0, header.kid.length),
+    );
+  });
+
+  test('of either of two keys is good, and new ones are signed with the first', async () => {
+    const other_secret = 'the key of before, thirty-two bytes';
+    const make = (secret: string, other: string | null) =>
+      new AccessTokens({ clock, random: seededRandom(2), secret, other_secret: other, ttl_s: 60 });
+    const [before, both, after] = [make(other_secret, null), make(SECRET, other_secret), make(SECRET, null)];
+    const [old, fresh] = [await before.issue(USER, SESSION), await both.issue(USER, SESSION)];
+    const good = async (reader: AccessTokens) => [(await reader.verify(old)).ok, (await reader.verify(fresh)).ok];
+    expect(await good(before)).toEqual([true, false]);
+    expect(await good(both)).toEqual([true, true]);
+    expect(await good(after)).toEqual([false, true]);
+    // One without a kid is tried with each.
+    expect((await both.verify(await forge(claims(), 'HS256', other_secret))).ok).toBe(true);
+    expect((await after.verify(await forge(claims(), 'HS256', other_secret))).ok).toBe(false);
+  });
+
+  test('is not one when it names a key that is not ours, whoever signed it', async () => {
+    for (const kid of ['another', '', '../../dev/null', "' OR 1=1"]) {
+      const token = new SignJWT(claims()).setProtectedHeader({ alg: 'HS256', kid });
+      expect(await tokens.verify(await token.sign(new TextEncoder().encode(SECRET)))).toEqual({
+        ok: false,
+        code: 'UNAUTHENTICATED',
+      });
+    }
+  });
+
   test('is not one when a claim is missing or has no sense, even if expired', async () => {
     for (const name of Object.keys(claims())) {
       const { [name]: _left_out, ...rest } = claims();

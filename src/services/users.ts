@@ -19,7 +19,13 @@ export interface UserService {
 /** Makes the parts. */
 export function createUserService(node: NodeParts, signals: Signals): UserService {
   const { sql, clock, random, redis, config } = node;
-  const tokens = new AccessTokens({ clock, random, secret: config.jwt_secret, ttl_s: config.access_token_ttl_s });
+  const tokens = new AccessTokens({
+    clock,
+    random,
+    secret: config.jwt_secret,
+    other_secret: config.jwt_secret_previous,
+    ttl_s: config.access_token_ttl_s,
+  });
   const cache = new SessionCache(redis, clock, config.access_token_ttl_s);
   const refresh_ttl_s = config.refresh_token_ttl_s;
   const sessions = new Sessions({ sql, clock, random, tokens, cache, signals, refresh_ttl_s });
