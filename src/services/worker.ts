@@ -1,6 +1,6 @@
 /**
- * The service `worker`: background jobs. The asking side of the queues is made in every process, because actors ask; the
- * jobs are done where the service runs. Who does the jobs of which queue stands here and nowhere else.
+ * The service `worker`: background jobs. The asking side of the queues is made where somebody asks, as actors do; the jobs
+ * are done where the service runs. Who does the jobs of which queue stands here and nowhere else.
  */
 import type { Timer } from '../base/clock.ts';
 import { moveEvent } from '../store/audit.ts';
@@ -27,6 +27,7 @@ import type { NodeParts } from './node.ts';
 
 /** The queues, and what works them. */
 export interface WorkerService {
+  /** Connected when first looked at: most processes ask for nothing. */
   readonly queues: Queues;
   /** Starts doing jobs. */
   start(): void;
@@ -39,13 +40,22 @@ export function createWorkerService(node: NodeParts): WorkerService {
   const { config, clock, log, identity } = node;
   const connect = (name: string) =>
     connectRedis(config.redis_url, { name: `concord:${identity.node_id}:${name}`, kind: 'standing', log });
-  const asking = connect('queues');
-  const queues = createQueues(asking, log);
+  let asking: { readonly redis: ReturnType<typeof connect>; readonly queues: Queues } | null = null;
+  const openQueues = (): Queues => {
+    if (asking === null) {
+      const redis = connect('queues');
+      asking = { redis, queues: createQueues(redis, log) };
+    }
+    return asking.queues;
+  };
   let working: { readonly redis: ReturnType<typeof connect>; stop(): Promise<void>; readonly timers: Timer[] } | null =
     null;
   return {
-    queues,
+    get queues() {
+      return openQueues();
+    },
     start() {
+      const queues = openQueues();
       const redis = connect('worker');
       measureWhenRead({ queues: QUEUE_NAMES.map((name) => queues[name].bull), sql: node.sql }, clock, node.metrics);
       const lost_ms = config.job_lost_s * 1_000;
@@ -60,9 +70,9 @@ export function createWorkerService(node: NodeParts): WorkerService {
     async close() {
       for (const timer of working?.timers ?? []) timer.cancel();
       await working?.stop();
-      await closeQueues(queues);
+      if (asking !== null) await closeQueues(asking.queues);
       working?.redis.disconnect();
-      asking.disconnect();
+      asking?.redis.disconnect();
     },
   };
 }
