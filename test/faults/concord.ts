@@ -72,8 +72,7 @@ export class Concord {
 
   /** Kills the server in this very moment; resolves when it is gone. */
   async kill9(): Promise<void> {
-    if (this.#open) this.#serving = Promise.withResolvers();
-    this.#open = false;
+    this.shutOut();
     const server = this.server;
     this.#server = null;
     await server.kill9();
@@ -81,8 +80,7 @@ export class Concord {
 
   /** SIGTERM; resolves with the exit code. */
   async terminate(): Promise<number> {
-    if (this.#open) this.#serving = Promise.withResolvers();
-    this.#open = false;
+    this.shutOut();
     const server = this.server;
     this.#server = null;
     return await server.terminate();
@@ -100,6 +98,17 @@ export class Concord {
     this.#serving.resolve();
   }
 
+  /** Has a load balancer send nobody new to this server; whoever is connected stays. */
+  shutOut(): void {
+    if (this.#open) this.#serving = Promise.withResolvers();
+    this.#open = false;
+  }
+
+  /** Whether the process runs. */
+  get is_running(): boolean {
+    return this.#server !== null;
+  }
+
   /** Lines that the present server logged as errors. */
   errors(): string[] {
     return this.server
@@ -108,10 +117,11 @@ export class Concord {
       .map((line) => JSON.stringify(line));
   }
 
-  /** A REST call with a JSON body. */
-  async call(method: string, path: string, token?: string, body?: unknown): Promise<Answer> {
+  /** A REST call with a JSON body; rejects when it is not answered within `within_ms`. */
+  async call(method: string, path: string, token?: string, body?: unknown, within_ms = 30_000): Promise<Answer> {
     const response = await fetch(this.url + path, {
       method,
+      signal: AbortSignal.timeout(within_ms),
       headers: {
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),

@@ -7,9 +7,17 @@ import * as Y from 'yjs';
 import { unpackMeta, unpackUpdates } from '../../src/protocol/history/segment.ts';
 import type { Database } from '../../src/store/postgres.ts';
 
+/** A revision as the journal holds it. */
+export interface Row {
+  readonly rev: number;
+  readonly epoch: number;
+  readonly update: Uint8Array;
+}
+
 /** A document as its journal tells it. */
 export interface History {
   readonly head_rev: number;
+  readonly rows: readonly Row[];
   /** What is wrong with it. */
   readonly wrongs: readonly string[];
   /** Rebuilt from the updates alone. */
@@ -22,7 +30,7 @@ export async function readHistory(sql: Database, doc_id: string): Promise<Histor
   const [head, rows] = await sql.begin('isolation level repeatable read read only', async (snapshot) => {
     const [first] = await snapshot<{ head_rev: number; epoch: number }[]>`
       SELECT head_rev, epoch FROM document_heads WHERE doc_id = ${doc_id}`;
-    const all = await snapshot<{ rev: number; epoch: number; update: Uint8Array }[]>`
+    const all = await snapshot<Row[]>`
       SELECT rev, epoch, update FROM document_updates WHERE doc_id = ${doc_id} ORDER BY rev`;
     const segments = await snapshot<{ meta: Uint8Array; updates: Uint8Array }[]>`
       SELECT meta, updates FROM document_segments WHERE doc_id = ${doc_id} ORDER BY to_rev`;
@@ -45,7 +53,7 @@ export async function readHistory(sql: Database, doc_id: string): Promise<Histor
   if (head !== undefined && epoch > head.epoch)
     wrongs.push(`the head is of epoch ${head.epoch}, the last revision of ${epoch}`);
   if (doc.store.pendingStructs !== null) wrongs.push('an update builds on one that is not there');
-  return { head_rev: head?.head_rev ?? 0, wrongs, doc };
+  return { head_rev: head?.head_rev ?? 0, rows, wrongs, doc };
 }
 
 /** The one way to write this content down: Yjs may tell two stretches apart that look the same. */

@@ -9,7 +9,8 @@ import type { Random } from '../../src/base/random.ts';
 import type { DeltaOps } from '../../src/protocol/content/delta.ts';
 import type { AckEvent, EditEvent, ReadyEvent, SaveState, StatusEvent } from '../../src/protocol/messages.ts';
 import { until } from '../support/until.ts';
-import type { Concord, Person } from './concord.ts';
+import type { Person } from './concord.ts';
+import type { Entrance } from './entrance.ts';
 import { FILLER, type Ledger, nextPlace } from './ledger.ts';
 
 /** An edit that was sent and is not acknowledged. */
@@ -24,14 +25,40 @@ interface Kept {
 
 /** What a {@link JsonClient} is made of. */
 export interface ClientParts {
-  readonly concord: Concord;
+  readonly concord: Entrance;
   readonly ledger: Ledger;
   readonly random: Random;
   readonly person: Person;
   readonly doc_id: string;
   /** Unique within a test. */
   readonly name: string;
+  /** The pause between two edits, on average; without it the next is made as soon as it may be. */
+  readonly think_ms?: number;
+  /** How long coming back may take before it counts as a fault; half a minute unless said. */
+  readonly patience_ms?: number;
 }
+
+/** Has `next` called after a client's pause. */
+export function afterThinking({ think_ms, random }: ClientParts, next: () => void): void {
+  if (think_ms === undefined) next();
+  else setTimeout(next, think_ms * 2 * random.float());
+}
+
+/** Connects; a refusal is passed on after a moment, which differs from client to client. */
+export async function comeBack(client: { connect(): Promise<void> }, { random }: ClientParts): Promise<void> {
+  try {
+    await client.connect();
+  } catch (refused) {
+    await Bun.sleep(RETRY_MS_MAX * random.float());
+    throw refused;
+  }
+}
+
+const RETRY_MS_MAX = 200;
+
+/** Before that an attempt to connect is given up, as when a node hangs. */
+export const CONNECT_MS_MAX = 10_000;
+export const PATIENCE_MS = 30_000;
 
 interface ErrorEvent {
   readonly type: 'error';
@@ -71,6 +98,10 @@ export class JsonClient {
     this.#client_id = parts.random.id();
   }
 
+  get name(): string {
+    return this.parts.name;
+  }
+
   /** The document that it edits. */
   get doc_id(): string {
     return this.parts.doc_id;
@@ -107,13 +138,18 @@ export class JsonClient {
     const socket = new WebSocket(`${concord.ws_url}/v1/collab/${doc_id}?${query}`);
     this.#gone = Promise.withResolvers();
     return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => socket.close(), CONNECT_MS_MAX);
       socket.onmessage = ({ data }) => {
         const event = JSON.parse(data as string) as Event;
         if (event.type === 'ready') this.#socket = socket;
         this.#take(event);
-        if (event.type === 'ready') resolve();
+        if (event.type === 'ready') {
+          clearTimeout(timer);
+          resolve();
+        }
       };
       socket.onclose = ({ code }) => {
+        clearTimeout(timer);
         this.closed_with = code;
         this.#socket = null;
         this.#gone.resolve();
@@ -145,16 +181,16 @@ export class JsonClient {
   }
 
   async #stay(): Promise<void> {
-    const { concord, name } = this.parts;
+    const { concord, name, patience_ms = PATIENCE_MS } = this.parts;
     while (!this.#ended) {
       await concord.serving();
       await until(
         `${name} to connect`,
         async () => {
-          if (concord.is_open && !this.#ended) await this.connect();
+          if (concord.is_open && !this.#ended) await comeBack(this, this.parts);
           return true;
         },
-        30_000,
+        patience_ms,
       ).catch((error: Error) => this.#complain(error.message));
       if (this.#socket !== null) await this.#gone.promise;
     }
@@ -234,7 +270,7 @@ export class JsonClient {
     this.parts.ledger.count('seen');
     this.#forget();
     if (this.#kept.some(({ rev: seen }) => seen === null)) this.#send();
-    else if (this.typing) this.type();
+    else this.#typeOn();
   }
 
   #ack(event: AckEvent): void {
@@ -265,7 +301,11 @@ export class JsonClient {
     if (this.#catching_up_to === null || this.rev < this.#catching_up_to) return;
     this.#catching_up_to = null;
     if (this.#kept.some(({ rev }) => rev === null)) this.#send();
-    else if (this.typing) this.type();
+    else this.#typeOn();
+  }
+
+  #typeOn(): void {
+    if (this.typing) afterThinking(this.parts, () => this.typing && this.type());
   }
 
   /** Sends the first edit that is not confirmed. */

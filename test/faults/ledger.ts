@@ -15,8 +15,10 @@ export type Step = 'sent' | 'seen' | 'acked' | 'joined';
 export class Ledger {
   /** What clients found wrong with what they were sent. */
   readonly faults: string[] = [];
-  /** Marker → its document, for all that were made. */
-  readonly #made = new Map<string, string>();
+  /** Marker → its document and when it was made, for all that were. */
+  readonly #made = new Map<string, { readonly doc_id: string; readonly at: number }>();
+  /** When the edit was made, by document, that was made last of all that were acknowledged. */
+  readonly #flowed = new Map<string, number>();
   readonly #acked = new Set<string>();
   readonly #counts: Record<Step, number> = { sent: 0, seen: 0, acked: 0, joined: 0 };
   #alarms: { readonly step: Step; readonly at: number; readonly ring: () => void }[] = [];
@@ -24,7 +26,7 @@ export class Ledger {
   /** A new marker of the author's `n`th edit. Author names hold no angle brackets. */
   make(doc_id: string, author: string, n: number): string {
     const marker = `<${author}.${n}>`;
-    this.#made.set(marker, doc_id);
+    this.#made.set(marker, { doc_id, at: performance.now() });
     return marker;
   }
 
@@ -46,7 +48,14 @@ export class Ledger {
   ack(marker: string): void {
     if (this.#acked.has(marker)) return;
     this.#acked.add(marker);
+    const made = this.#made.get(marker);
+    if (made !== undefined) this.#flowed.set(made.doc_id, Math.max(made.at, this.#flowed.get(made.doc_id) ?? 0));
     this.count('acked');
+  }
+
+  /** Whether an edit of this document was acknowledged that was made after `since`, of `performance.now()`. */
+  flowsSince(doc_id: string, since: number): boolean {
+    return (this.#flowed.get(doc_id) ?? 0) > since;
   }
 
   /** Resolves at the `n`th step of this kind from now on, within the very turn in which it happened. */
@@ -67,11 +76,11 @@ export class Ledger {
     for (const [marker] of text.matchAll(/<[^<>]*>/g)) found.set(marker, (found.get(marker) ?? 0) + 1);
     const wrongs: string[] = [];
     for (const [marker, times] of found) {
-      if (this.#made.get(marker) !== doc_id) wrongs.push(`${marker} was never written into this document`);
+      if (this.#made.get(marker)?.doc_id !== doc_id) wrongs.push(`${marker} was never written into this document`);
       if (times > 1) wrongs.push(`${marker} is there ${times} times`);
     }
-    for (const [marker, home] of this.#made)
-      if (home === doc_id && !found.has(marker) && (complete || this.#acked.has(marker)))
+    for (const [marker, made] of this.#made)
+      if (made.doc_id === doc_id && !found.has(marker) && (complete || this.#acked.has(marker)))
         wrongs.push(`${marker} is missing${this.#acked.has(marker) ? ', though it was acknowledged' : ''}`);
     return wrongs;
   }

@@ -5,7 +5,7 @@
 import type { DeltaOps } from '../../src/protocol/content/delta.ts';
 import { until } from '../support/until.ts';
 import type { Answer } from './concord.ts';
-import type { ClientParts } from './json-client.ts';
+import { afterThinking, type ClientParts } from './json-client.ts';
 import { nextPlace } from './ledger.ts';
 
 /** See the head of this file. */
@@ -18,6 +18,10 @@ export class RestWriter {
 
   constructor(private readonly parts: ClientParts) {
     this.client_id = parts.random.id();
+  }
+
+  get name(): string {
+    return this.parts.name;
   }
 
   /** Whether nothing of its own waits for anything. */
@@ -57,6 +61,7 @@ export class RestWriter {
       this.#writing = true;
       await this.#write();
       this.#writing = false;
+      await new Promise<void>((resolve) => afterThinking(this.parts, resolve));
     }
   }
 

@@ -7,7 +7,7 @@ import * as decoding from 'lib0/decoding';
 import * as Y from 'yjs';
 import { MESSAGE, SYNC, step1Frame, step2Frame, updateFrame } from '../../src/protocol/yjs-wire.ts';
 import { until } from '../support/until.ts';
-import type { ClientParts } from './json-client.ts';
+import { afterThinking, type ClientParts, CONNECT_MS_MAX, comeBack, PATIENCE_MS } from './json-client.ts';
 import { FILLER, nextPlace } from './ledger.ts';
 
 /** An edit that is not acknowledged; `frame` counts from one on the present connection, null: not sent on it. */
@@ -37,6 +37,10 @@ export class YjsClient {
     this.doc.on('update', (update: Uint8Array, origin: unknown) => {
       if (origin !== this) this.#sendUpdate(updateFrame(update));
     });
+  }
+
+  get name(): string {
+    return this.parts.name;
   }
 
   /** The document that it edits. */
@@ -72,17 +76,20 @@ export class YjsClient {
     socket.binaryType = 'arraybuffer';
     this.#gone = Promise.withResolvers();
     return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => socket.close(), CONNECT_MS_MAX);
       socket.onopen = () => {
+        clearTimeout(timer);
         this.#socket = socket;
         this.#frames = 0;
         this.#synced = false;
         for (const kept of this.#kept) kept.frame = null;
         send(socket, step1Frame(Y.encodeStateVector(this.doc)));
         resolve();
-        if (this.typing) this.type();
+        this.#typeOn();
       };
       socket.onmessage = ({ data }) => this.#take(new Uint8Array(data as ArrayBuffer));
       socket.onclose = ({ code }) => {
+        clearTimeout(timer);
         this.closed_with = code;
         this.#socket = null;
         this.#synced = false;
@@ -118,16 +125,16 @@ export class YjsClient {
   }
 
   async #stay(): Promise<void> {
-    const { concord, name } = this.parts;
+    const { concord, name, patience_ms = PATIENCE_MS } = this.parts;
     while (!this.#ended) {
       await concord.serving();
       await until(
         `${name} to connect`,
         async () => {
-          if (concord.is_open && !this.#ended) await this.connect();
+          if (concord.is_open && !this.#ended) await comeBack(this, this.parts);
           return true;
         },
-        30_000,
+        patience_ms,
       ).catch((error: Error) => this.#complain(error.message));
       if (this.#socket !== null) await this.#gone.promise;
     }
@@ -179,7 +186,11 @@ export class YjsClient {
     const covered = this.#kept.filter(({ frame }) => frame !== null && frame <= frames);
     this.#kept = this.#kept.filter((kept) => !covered.includes(kept));
     for (const { marker } of covered) this.parts.ledger.ack(marker);
-    if (this.typing && this.#socket !== null && this.#kept.length === 0) this.type();
+    if (this.#socket !== null && this.#kept.length === 0) this.#typeOn();
+  }
+
+  #typeOn(): void {
+    if (this.typing) afterThinking(this.parts, () => this.typing && this.type());
   }
 
   #complain(what: string): void {
