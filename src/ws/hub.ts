@@ -51,6 +51,11 @@ export class SocketHub {
     return this.#all.size;
   }
 
+  /** All of them, to look at. */
+  get members(): Iterable<WatchedSocket> {
+    return this.#all;
+  }
+
   /** Takes a socket in; its user is not known yet. */
   add(session: WatchedSocket): void {
     this.#all.add(session);
