@@ -1,8 +1,9 @@
 #!/bin/sh
-# Starts the server in docker-compose.yml, or what its arguments name, with the secrets that its service "secrets" made once.
+# Starts the server, or what its arguments name, with the secrets that lie as files in the folder SECRETS. The password
+# goes beside DATABASE_URL rather than into it.
 set -eu
-JWT_SECRET=$(cat /secrets/jwt_secret)
-DATABASE_URL="postgres://concord:$(cat /secrets/postgres_password)@postgres:5432/concord"
-export JWT_SECRET DATABASE_URL
+JWT_SECRET=$(cat "$SECRETS/jwt_secret")
+PGPASSWORD=$(cat "$SECRETS/postgres_password")
+export JWT_SECRET PGPASSWORD
 [ $# -gt 0 ] || set -- src/main.ts
 exec bun "$@"
