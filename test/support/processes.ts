@@ -11,6 +11,7 @@ import { until } from './until.ts';
 
 const READY_MS_MAX = 30_000;
 const STOP_MS_MAX = 30_000;
+const THE_SERVER = [process.execPath, 'src/main.ts'];
 
 /** The secret that `startServer` gives a server unless the test gives another. */
 export const TEST_JWT_SECRET = 'a secret for tests, of at least 32 bytes';
@@ -41,9 +42,13 @@ export interface ServerProcess {
 /**
  * Starts a server and resolves when it answers `/readyz` with 200. Throws with its output when it ends before that.
  * @param env its settings; DATABASE_URL and REDIS_URL are needed, HOST, PORT and JWT_SECRET have defaults.
+ * @param command another command that becomes the server, in the root of the checkout.
  */
-export async function startServer(env: Readonly<Record<string, string>>): Promise<ServerProcess> {
-  const server = await launchServer(env);
+export async function startServer(
+  env: Readonly<Record<string, string>>,
+  command: readonly string[] = THE_SERVER,
+): Promise<ServerProcess> {
+  const server = await launchServer(env, command);
   try {
     const port = await until(
       'the server to listen',
@@ -70,12 +75,13 @@ export async function startServer(env: Readonly<Record<string, string>>): Promis
 /** Starts a server and does not wait for it: for settings that it must refuse. */
 export async function launchServer(
   env: Readonly<Record<string, string>>,
+  command: readonly string[] = THE_SERVER,
 ): Promise<Omit<ServerProcess, 'url' | 'port'> & { hasExited(): boolean }> {
   const name = uniqueName('server');
   const log = join(runFolder(name), 'log');
   const daemon = startDaemon({
     name,
-    cmd: [process.execPath, 'src/main.ts'],
+    cmd: command,
     cwd: ROOT,
     env: {
       PATH: process.env.PATH,
