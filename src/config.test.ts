@@ -39,6 +39,7 @@ test('with the required settings alone everything else has its documented defaul
     work_interval_s: 30,
     job_lost_s: 15,
     audit_retention_days: 400,
+    document_bytes_max: 33_554_432,
   });
 });
 
@@ -64,6 +65,7 @@ test('every setting is read from its variable', () => {
     WORK_INTERVAL_SECONDS: '1',
     JOB_LOST_SECONDS: '3',
     AUDIT_RETENTION_DAYS: '30',
+    DOCUMENT_BYTES_MAX: '65536',
   });
   expect(config).toEqual({
     database_url: 'postgresql://db/concord',
@@ -86,6 +88,7 @@ test('every setting is read from its variable', () => {
     work_interval_s: 1,
     job_lost_s: 3,
     audit_retention_days: 30,
+    document_bytes_max: 65_536,
   });
 });
 

@@ -2,6 +2,7 @@
  * Every setting, where it comes from, what it means and what happens when it is wrong. The environment is read here and
  * nowhere else; a process with a bad setting does not start, and says which variable and why.
  */
+import { LIMITS } from './protocol/limits.ts';
 
 /** The four services that a process may run. */
 export const SERVICES = ['users', 'documents', 'collaboration', 'worker'] as const;
@@ -37,6 +38,8 @@ export interface Config {
   readonly cors_origins: readonly string[];
   /** Whether `X-Forwarded-For` and `X-Forwarded-Proto` are believed. */
   readonly trust_proxy: boolean;
+  /** Bytes of Yjs state that a document may have. */
+  readonly document_bytes_max: number;
   /** After this long without an edit a document gets an automatic version. */
   readonly version_pause_s: number;
   /** So many edits after its last version a document gets one even without a pause. */
@@ -93,6 +96,13 @@ export function readConfig(env: Environment = process.env): Config {
     log_level: choice(env, 'LOG_LEVEL', LOG_LEVELS, 'info'),
     cors_origins: origins(env),
     trust_proxy: choice(env, 'TRUST_PROXY', ['on', 'off'], 'off') === 'on',
+    document_bytes_max: integer(
+      env,
+      'DOCUMENT_BYTES_MAX',
+      LIMITS.document_bytes_default,
+      LIMITS.document_bytes_min,
+      LIMITS.document_bytes_max,
+    ),
     version_pause_s: integer(env, 'VERSION_PAUSE_SECONDS', 300, 1, 86_400),
     version_edits: integer(env, 'VERSION_EDITS', 500, 1, 10_000),
     work_interval_s: integer(env, 'WORK_INTERVAL_SECONDS', 30, 1, 3_600),

@@ -34,6 +34,7 @@ export interface Running {
 /** Starts a server on this node's parts. Rejects when PostgreSQL cannot be reached or migrated. */
 export async function startServer(node: NodeParts): Promise<Running> {
   const { config, clock, random, log, metrics, sql } = node;
+  const { document_bytes_max } = config;
   await node.prepareDatabase();
   const runs = (service: 'users' | 'documents' | 'collaboration' | 'worker'): boolean => config.services.has(service);
 
@@ -59,7 +60,7 @@ export async function startServer(node: NodeParts): Promise<Running> {
     isAdmin: (user_id) => users.accounts.isAdmin(user_id),
     ready: async () => (draining ? { ok: false, reason: 'this node is shutting down' } : await storesAnswer(node)),
     users: runs('users') ? { ...users, sql } : null,
-    documents: runs('documents') ? { sql, clock, random, gateway, signals } : null,
+    documents: runs('documents') ? { sql, clock, random, gateway, signals, document_bytes_max } : null,
     collaboration: runs('collaboration') ? { sql, clock, random, gateway } : null,
     worker: runs('worker') ? { board: createBoard(worker.queues), dashboard: new DashboardSessions(dashboard) } : null,
   });

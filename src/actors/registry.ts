@@ -20,7 +20,8 @@ import type { Ledger } from './ledger.ts';
 import { loadDocument, windowEntry } from './loader.ts';
 import type { Locator } from './locator.ts';
 import type { Fanout } from './member.ts';
-import { DocumentRuntime, type FoundEdit, type RuntimeObserver, type RuntimeParts } from './runtime.ts';
+import { DocumentRuntime } from './runtime.ts';
+import type { FoundEdit, RuntimeObserver, RuntimeParts } from './runtime-parts.ts';
 
 /** What a {@link Registry} is made of. */
 export interface RegistryParts {
@@ -32,6 +33,8 @@ export interface RegistryParts {
   readonly locator: Locator;
   readonly fanout: Fanout;
   readonly observer: RuntimeObserver & { crashed(): void; fenced(): void; open(actors: number): void };
+  /** Bytes of state that a document may have. */
+  readonly document_bytes_max: number;
   /** How many subscribe to each document's channel outside this node. */
   subscribersElsewhere(doc_ids: readonly string[]): Promise<readonly number[]>;
   /** Asks for a snapshot; must not fail. */
@@ -218,6 +221,7 @@ export class Registry implements DocumentFinder {
       random,
       fanout,
       observer,
+      document_bytes_max: this.#parts.document_bytes_max,
       nodeIsFull: () => journal.backlog_bytes >= LIMITS.node_backlog_bytes_max,
       findEdit: (doc, user_id, client_id, seq) => this.#findEdit(doc, user_id, client_id, seq),
       occupied: (members) => document.occupied(members),

@@ -17,6 +17,7 @@ import { type EncodedState, snapshotOf, TEXT_ROOT } from '../protocol/snapshot.t
 import { holdsForeign, isForeign, openFormatting, textOps } from '../protocol/text-ops.ts';
 import { joinTyping } from '../protocol/typed-run.ts';
 import { TextWatch, trueEffect } from './effects.ts';
+import { KeptState } from './kept-state.ts';
 import { rootsFlaw } from './roots-flaw.ts';
 import { isServerClientId } from './server-ids.ts';
 import { codeUnits, holdsSurrogate, SURROGATE, writeDelta } from './text-access.ts';
@@ -26,6 +27,7 @@ import {
   judgeViewer,
   mergeAll,
   nestsTooDeep,
+  newStructBytes,
   removeGhosts,
   splitsPair,
   typesNestTooDeep,
@@ -67,10 +69,6 @@ export type Applied =
   /** Everything was known already. */
   | { readonly kind: 'nothing'; readonly missing: boolean; readonly malformed: boolean };
 
-/** Tail updates after which a join re-encodes the state instead of sending base and tail. */
-const TAIL_UPDATES_MAX = 512;
-/** The tail becomes part of the base when it has outgrown it by this much, so that encoding costs a constant per byte. */
-const TAIL_BYTES_BEYOND_BASE = 256 * 1024;
 /** Longer tails are applied to a document instead of being composed. */
 const COMPOSE_MAX = 1_000;
 
@@ -79,9 +77,7 @@ export class Replica {
   readonly #doc_id: string;
   readonly #client_id: number;
   #doc: Y.Doc | null = null;
-  #base: EncodedState;
-  #tail: Uint8Array[] = [];
-  #tail_bytes = 0;
+  readonly #kept: KeptState;
   /** The text as ops and as JSON, while known without asking Yjs. */
   #ops: DeltaOps | null;
   #json: string | null;
@@ -98,17 +94,32 @@ export class Replica {
   constructor(doc_id: string, client_id: number, base: EncodedState, tail: readonly TailEntry[]) {
     this.#doc_id = doc_id;
     this.#client_id = client_id;
-    this.#base = base;
+    const updates = tail.map((entry) => entry.update);
+    this.#kept = new KeptState(base, updates);
     this.#json = tail.length === 0 ? base.delta : null;
     this.#ops = null;
-    this.#tail = tail.map((entry) => entry.update);
-    this.#tail_bytes = this.#tail.reduce((sum, update) => sum + update.length, 0);
     this.#tail_deltas = tail.length <= COMPOSE_MAX ? tail : null;
   }
 
   /** Whether a `Y.Doc` has been built. */
   get live(): boolean {
     return this.#doc !== null;
+  }
+
+  /** Bytes of the state, from above: see kept-state.ts. */
+  get bytes(): number {
+    return this.#kept.bytes;
+  }
+
+  /** Encodes the state anew, so that {@link bytes} is exact. */
+  measure(): void {
+    if (!this.#kept.is_whole) this.#kept.replace(snapshotOf(this.#liveDoc()));
+  }
+
+  /** How many bytes of text, values and items these updates would add, deletions apart; those that do not decode none. */
+  growth(updates: readonly Uint8Array[]): number[] {
+    const known = this.stateVector();
+    return updates.map((update) => newStructBytes(update, known));
   }
 
   /**
@@ -120,7 +131,7 @@ export class Replica {
   applyUpdates(received: readonly Uint8Array[]): Applied {
     const updates = joinTyping(received);
     const decoded = updates.map(decodeUpdate);
-    const known = this.#doc ?? this.#base;
+    const known = this.#doc ?? this.#kept.base;
     if (decoded.every((update) => update !== null && updateAddsNothing(update, known)))
       return { kind: 'nothing', missing: false, malformed: false };
     const doc = this.#liveDoc();
@@ -195,7 +206,7 @@ export class Replica {
     if (this.#ops === null) {
       if (this.#json !== null) this.#ops = JSON.parse(this.#json) as DeltaOps;
       else if (this.#doc === null && this.#tail_deltas !== null) {
-        let text = new Delta(JSON.parse(this.#base.delta) as DeltaOps);
+        let text = new Delta(JSON.parse(this.#kept.base.delta) as DeltaOps);
         for (const { delta } of this.#tail_deltas) if (delta.length > 0) text = text.compose(new Delta(delta));
         this.#ops = text.ops as DeltaOps;
       } else this.#ops = textOps(this.#liveDoc().getText(TEXT_ROOT));
@@ -217,21 +228,18 @@ export class Replica {
   /** The state vector to ask a joining client with. It may lag behind the tail: what then comes twice is harmless. */
   stateVector(): Uint8Array {
     if (this.#doc !== null) return Y.encodeStateVector(this.#doc);
-    return this.#base.state_vector;
+    return this.#kept.base.state_vector;
   }
 
   /** What a client with this state vector (null: with nothing) lacks, as updates in order. */
   missingFor(state_vector: Uint8Array | null): Uint8Array[] {
-    if (
-      state_vector !== null &&
-      state_vector.length > 1 &&
-      (this.#doc !== null || this.#tail.length > TAIL_UPDATES_MAX)
-    )
-      return [Y.encodeStateAsUpdate(this.#liveDoc(), state_vector)];
-    if (this.#tail.length > TAIL_UPDATES_MAX) this.#rebase();
     const empty = state_vector === null || state_vector.length <= 1;
-    const first = empty ? this.#base.state : Y.diffUpdate(this.#base.state, state_vector);
-    const rest = mergeAll(this.#tail);
+    if (!empty && (this.#doc !== null || this.#kept.is_scattered))
+      return [Y.encodeStateAsUpdate(this.#liveDoc(), state_vector)];
+    if (this.#kept.is_scattered) this.measure();
+    const { state } = this.#kept.base;
+    const first = empty ? state : Y.diffUpdate(state, state_vector);
+    const rest = this.#kept.tail();
     return rest === null ? [first] : [first, rest];
   }
 
@@ -243,7 +251,7 @@ export class Replica {
   /** Whether applying `update` would change nothing; false when it does not decode. */
   covers(update: Uint8Array): boolean {
     const decoded = decodeUpdate(update);
-    return decoded !== null && updateAddsNothing(decoded, this.#doc ?? this.#base);
+    return decoded !== null && updateAddsNothing(decoded, this.#doc ?? this.#kept.base);
   }
 
   /** What a viewer's update amounts to; see {@link judgeViewer}. Changes nothing here. */
@@ -299,8 +307,8 @@ export class Replica {
     Y.transact(
       doc,
       () => {
-        Y.applyUpdate(doc, this.#base.state);
-        const tail = mergeAll(this.#tail);
+        Y.applyUpdate(doc, this.#kept.base.state);
+        const tail = this.#kept.tail();
         if (tail !== null) Y.applyUpdate(doc, tail);
       },
       null,
@@ -366,16 +374,9 @@ export class Replica {
   }
 
   #extendTail(update: Uint8Array): void {
-    this.#tail.push(update);
-    this.#tail_bytes += update.length;
+    this.#kept.add(update);
     this.#tail_deltas = null;
-    if (this.#tail_bytes > this.#base.state.length + TAIL_BYTES_BEYOND_BASE) this.#rebase();
-  }
-
-  #rebase(): void {
-    this.#base = snapshotOf(this.#liveDoc());
-    this.#tail = [];
-    this.#tail_bytes = 0;
+    if (this.#kept.is_outgrown) this.measure();
   }
 
   /** Structs that wait for others are forgotten: their sender is asked for everything, so they come again. */

@@ -13,60 +13,26 @@
  * Nothing here waits: durability follows behind, so people go on editing while storage is away, until the backlog is
  * full. Whatever cannot be served is said: an error event, a close code, a status.
  */
-import type { Clock } from '../base/clock.ts';
 import { isoTime } from '../base/clock.ts';
-import type { Random } from '../base/random.ts';
 import { CLOSE, type CloseCode } from '../protocol/close.ts';
 import { ConcordError, unavailable } from '../protocol/errors.ts';
 import { type PresenceEntry, roleAllows } from '../protocol/messages.ts';
-import { deniedFrame, step1Frame, step2Frame, updateFrame } from '../protocol/yjs-wire.ts';
+import { DOCUMENT_FULL, deniedFrame, step1Frame, step2Frame, updateFrame } from '../protocol/yjs-wire.ts';
 import { Acks } from './acks.ts';
 import { Broadcast, type Outgoing } from './broadcast.ts';
 import { textCursors } from './cursors.ts';
+import { DocumentSize, type SizeNews } from './document-size.ts';
 import { EditLog, entryEvent } from './edit-log.ts';
 import type { DeltaEdit, EditOutcome, Entry, ResumePoint } from './entries.ts';
 import type { Ledger } from './ledger.ts';
-import { type Fanout, type JsonMember, type Member, tell, type YjsMember } from './member.ts';
+import { type JsonMember, type Member, tell, type YjsMember } from './member.ts';
+import { type Updates, updatesByMember } from './member-updates.ts';
 import { Membership } from './membership.ts';
 import { placeEdit } from './place-edit.ts';
 import { type Change, EMPTY_UPDATE, type Replica } from './replica.ts';
+import type { RuntimeParts } from './runtime-parts.ts';
 import { SaveStatus } from './save-status.ts';
 import type { EditWindow } from './window.ts';
-
-/** What the node lends to each of its documents. */
-export interface RuntimeParts {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly fanout: Fanout;
-  readonly observer: RuntimeObserver;
-  /** Whether the documents of this node together hold as much unwritten text as they may. */
-  nodeIsFull(): boolean;
-  /** Finds an edit that memory no longer holds: its event as JSON and its revision. */
-  findEdit(doc_id: string, user_id: string, client_id: string, seq: number): Promise<FoundEdit | null>;
-  /** How many are connected changed. */
-  occupied(members: number): void;
-  /** Whether everything is saved changed. */
-  saved(all: boolean): void;
-}
-
-/** An edit found in the journal. */
-export interface FoundEdit {
-  readonly rev: number;
-  readonly event: string;
-}
-
-/** What a document measures. */
-export interface RuntimeObserver {
-  edits(door: 'json' | 'rest' | 'yjs', count: number): void;
-  fannedOut(duration_ms: number): void;
-}
-
-/** A Yjs member's updates of one turn. */
-interface Updates {
-  readonly bytes: Uint8Array[];
-  /** Whether one of them is the member's whole difference. */
-  whole: boolean;
-}
 
 /** What one turn has made so far and not sent yet. */
 interface Outbox {
@@ -86,6 +52,7 @@ export class DocumentRuntime {
   readonly #broadcast: Broadcast;
   readonly #status: SaveStatus;
   readonly #acks: Acks;
+  readonly #size: DocumentSize;
   /** Viewers whose client called something a clean-up that was none. */
   readonly #suspects = new WeakSet<YjsMember>();
   #ended = false;
@@ -110,6 +77,8 @@ export class DocumentRuntime {
     const left = (member: Member): void => this.#left(member);
     const cursors = textCursors(replica);
     this.members = new Membership({ doc_id, clock, random, cursors, broadcast: this.#broadcast, occupied, left });
+    const noticed = (news: SizeNews, bytes: number): void => parts.observer.sized(doc_id, news, bytes);
+    this.#size = new DocumentSize({ doc_id, clock, replica, bytes_max: parts.document_bytes_max, noticed });
     this.#status = new SaveStatus(clock, ledger, parts.nodeIsFull, () => this.#statusChanged());
   }
 
@@ -133,6 +102,8 @@ export class DocumentRuntime {
     if (this.log.head > head) {
       this.#status.update();
       this.#parts.observer.fannedOut(this.#parts.clock.monotonic() - received);
+      const warning = this.#size.warning();
+      if (warning !== null) this.#broadcast.events([warning]);
     }
     this.members.scheduleTick();
   }
@@ -227,11 +198,14 @@ export class DocumentRuntime {
     const flaw = roots === null ? null : this.replica.rootsFlaw(roots);
     // What it is made of is on disk, so it is here: this is a bug, and nothing has happened yet.
     if (flaw !== null) return outcome.refused(new ConcordError('INTERNAL', `The update of other roots ${flaw}.`));
+    const too_large = this.#size.refusesDelta(delta, edit.roots);
+    if (too_large !== null) return outcome.refused(too_large);
     // Nothing may be left of an edit once it is carried over others; it still takes its revision and its seq.
     const change =
       delta.length === 0 && roots === null
         ? { update: EMPTY_UPDATE, delta: [], amended: false }
         : this.replica.applyDelta(delta, roots);
+    this.#size.took(change.delta);
     const recorded = this.log.record(change, edit, this.#parts.clock.now());
     this.#parts.observer.edits(edit.door, 1);
     out.edits.push({ recorded, author: null, amended: true });
@@ -263,16 +237,21 @@ export class DocumentRuntime {
       if (!known()) this.members.expel(member, CLOSE.OVERLOADED, 'read-only: storage is away');
       return;
     }
-    const applied = this.replica.applyUpdates(bytes);
-    if (applied.kind === 'changed') this.#recordYjs(member, applied.change, bytes.length, out);
+    const { taken, refused } = this.#size.admit(bytes);
+    // Not closed: its client still reads, and what is refused comes again by itself once there is room.
+    if (refused) member.send(deniedFrame(DOCUMENT_FULL));
+    const applied = this.replica.applyUpdates(taken);
+    if (applied.kind === 'changed') this.#recordYjs(member, applied.change, taken.length, out);
     if (applied.malformed) return this.members.expel(member, CLOSE.MALFORMED, 'an update does not decode');
     const { epoch, durable_rev } = this.ledger;
-    this.#acks.took(member, bytes.length, this.log.head, { missing: applied.missing, whole, epoch, durable_rev });
+    const missing = applied.missing || refused;
+    this.#acks.took(member, bytes.length, this.log.head, { missing, whole, epoch, durable_rev });
     if (applied.missing) member.send(step1Frame(this.replica.stateVector()));
   }
 
   #recordYjs(member: YjsMember, change: Change, updates: number, out: Outbox): void {
     const author = { user_id: member.user_id, client_id: member.client_id, seq: null };
+    this.#size.took(change.delta);
     const recorded = this.log.record(change, author, this.#parts.clock.now());
     this.#parts.observer.edits('yjs', updates);
     out.edits.push({ recorded, author: member, amended: change.amended });
@@ -317,6 +296,7 @@ export class DocumentRuntime {
     this.#sendReady(member, resume, out);
     member.subscribe();
     member.send(this.#statusEvent());
+    if (this.#size.standing !== null) member.send(this.#size.standing);
   }
 
   #sendReady(member: JsonMember, resume: ResumePoint | null, out: Outbox): void {
@@ -375,18 +355,4 @@ export class DocumentRuntime {
     this.#acks.leave(member);
     if (member.wire === 'json') this.log.letGo(member.user_id, member.client_id);
   }
-}
-
-function updatesByMember(entries: readonly Entry[]): Map<YjsMember, Updates> {
-  const updates = new Map<YjsMember, Updates>();
-  for (const entry of entries) {
-    if (entry.kind !== 'update') continue;
-    const present = updates.get(entry.member);
-    if (present === undefined) updates.set(entry.member, { bytes: [entry.update], whole: entry.whole });
-    else {
-      present.bytes.push(entry.update);
-      present.whole ||= entry.whole;
-    }
-  }
-  return updates;
 }

@@ -136,6 +136,20 @@ export function typesNestTooDeep(structs: DecodedUpdate['structs'], doc: Y.Doc):
   });
 }
 
+/**
+ * Bytes of what the update holds beyond a state vector, its deletions apart: those say which of everything is gone each
+ * time, and mostly what is known. Infinite for one that cannot be read.
+ */
+export function newStructBytes(update: Uint8Array, state_vector: Uint8Array): number {
+  try {
+    const { to } = Y.parseUpdateMeta(update);
+    const deletions = Y.diffUpdate(update, Y.encodeStateVector(to));
+    return Y.diffUpdate(update, state_vector).length - deletions.length;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
 /** Whether applying the update to this state would change nothing. */
 export function updateAddsNothing(update: DecodedUpdate, state: Y.Doc | EncodedState): boolean {
   const deletions: Deletions = update.ds.clients;

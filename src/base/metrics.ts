@@ -90,6 +90,12 @@ export function createMetrics() {
       labelNames: ['door', 'reason'],
       registers,
     }),
+    documents_sized: new Counter({
+      name: 'concord_documents_sized_total',
+      help: 'Documents that came near the size that they may have (warned), and edits refused there (refused)',
+      labelNames: ['news'],
+      registers,
+    }),
     ...jobMetrics(registers),
   };
 }

@@ -4,6 +4,7 @@ import { addPerson } from '../../test/support/people.ts';
 import type { Signal } from '../actors/gateway.ts';
 import { ManualClock } from '../base/clock.ts';
 import { systemRandom } from '../base/random.ts';
+import { LIMITS } from '../protocol/limits.ts';
 import { putPermission } from '../store/permissions.ts';
 import {
   createDocument,
@@ -38,6 +39,7 @@ beforeAll(async () => {
     random: systemRandom,
     gateway: { rev: async () => LIVE_REV },
     signals: { send: (signal) => void signals.push(signal) },
+    document_bytes_max: LIMITS.document_bytes_default,
   };
 });
 afterAll(() => database.drop());

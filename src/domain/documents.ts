@@ -8,6 +8,7 @@
 import type { DocumentGateway, Signals } from '../actors/gateway.ts';
 import { type Clock, isoTime } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
+import { ConcordError } from '../protocol/errors.ts';
 import type { Role } from '../protocol/messages.ts';
 import * as store from '../store/documents.ts';
 import { recordEvent, type Source } from '../store/outbox.ts';
@@ -24,6 +25,8 @@ export interface DocumentParts {
   readonly random: Random;
   readonly gateway: Pick<DocumentGateway, 'rev'>;
   readonly signals: Signals;
+  /** Bytes of Yjs state that a document may have. */
+  readonly document_bytes_max: number;
 }
 
 /** A document as REST shows it to one of its people. */
@@ -57,7 +60,7 @@ export interface DocumentQuery {
 
 /**
  * Makes a document that belongs to `user_id`: empty at revision 0, or with content at revision 1.
- * Errors: VALIDATION_ERROR when the content is not what its format says, RATE_LIMITED.
+ * Errors: VALIDATION_ERROR when the content is not what its format says, DOCUMENT_TOO_LARGE, RATE_LIMITED.
  */
 export async function createDocument(
   parts: DocumentParts,
@@ -66,6 +69,9 @@ export async function createDocument(
   source: Source,
 ): Promise<Document> {
   const content = asked.content === undefined ? null : await importWherever(asked.content);
+  const bytes = content?.state.state.length ?? 0;
+  const { document_bytes_max: bytes_max } = parts;
+  if (bytes > bytes_max) throw new ConcordError('DOCUMENT_TOO_LARGE', undefined, { bytes, bytes_max });
   const id = parts.random.id();
   const at = new Date(parts.clock.now());
   await parts.sql.begin(async (sql) => {

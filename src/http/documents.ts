@@ -81,7 +81,7 @@ function addCreate(app: Elysia, parts: DocumentParts, services: EndpointServices
     status: 201,
     data: DOCUMENT,
     example: EXAMPLE,
-    errors: ['RATE_LIMITED'],
+    errors: ['DOCUMENT_TOO_LARGE', 'RATE_LIMITED'],
     handle: ({ body, caller, context }) => createDocument(parts, caller.user_id, body, context),
   });
 }

@@ -42,7 +42,7 @@ export function editRoutes(parts: ContentParts, services: EndpointServices): Ely
     status: 200,
     data: strictObject({ rev: revision('The revision that the edit became') }),
     example: { rev: 43 },
-    errors: ['NOT_FOUND', 'FORBIDDEN', 'STALE_REVISION', 'RATE_LIMITED'],
+    errors: ['NOT_FOUND', 'FORBIDDEN', 'STALE_REVISION', 'DOCUMENT_TOO_LARGE', 'RATE_LIMITED'],
     handle: ({ params, body, caller }) =>
       editContent(parts, caller.user_id, params.id, {
         delta: body.changes.delta,

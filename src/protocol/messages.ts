@@ -96,8 +96,17 @@ export interface RoleEvent {
   readonly role: Role;
 }
 
+/** Something to look out for, while nothing is refused yet: the document is near the size that it may have. */
+export interface WarningEvent {
+  readonly type: 'warning';
+  readonly doc_id: string;
+  readonly code: 'DOCUMENT_TOO_LARGE';
+  readonly message: string;
+  readonly details: { readonly bytes: number; readonly bytes_max: number };
+}
+
 /** Whatever the JSON door says. */
-export type ServerEvent = ReadyEvent | EditEvent | AckEvent | StatusEvent | PresenceEvent | RoleEvent;
+export type ServerEvent = ReadyEvent | EditEvent | AckEvent | StatusEvent | PresenceEvent | RoleEvent | WarningEvent;
 
 const Uuid = Type.String({ pattern: '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' });
 const Strict = { additionalProperties: false } as const;

@@ -105,6 +105,9 @@ export function awarenessFrame(entries: readonly AwarenessEntry[]): Uint8Array {
   return encoding.toUint8Array(encoder);
 }
 
+/** The reason in the auth message that refuses a write because the document is full. */
+export const DOCUMENT_FULL = 'document too large';
+
 /** Refuses a write: y-protocols' auth message, which stock providers show as "permission denied". */
 export function deniedFrame(reason: string): Uint8Array {
   const encoder = encoding.createEncoder();

@@ -17,7 +17,6 @@ import { RenewablePool } from '../store/pool.ts';
 import { connectRedis } from '../store/redis.ts';
 import { type Doors, openDoors } from '../ws/doors.ts';
 import { SocketHub } from '../ws/hub.ts';
-import { RightsWatch } from '../ws/rights.ts';
 import type { DoorParts } from '../ws/session.ts';
 import { TopicFanout } from '../ws/topics.ts';
 import type { NodeParts } from './node.ts';
@@ -85,7 +84,13 @@ export function createCollaborationService(
       crashed: () => metrics.actor_crashes.inc(),
       fenced: () => metrics.fenced.inc(),
       open: (actors) => metrics.open_actors.set(actors),
+      sized(doc_id, news, bytes) {
+        metrics.documents_sized.inc({ news });
+        const said = news === 'warned' ? 'is near the size that it may have' : 'is full; an edit was refused';
+        log[news === 'warned' ? 'warn' : 'debug']({ doc_id, bytes }, `the document ${said}; see DOCUMENT_BYTES_MAX`);
+      },
     },
+    document_bytes_max: config.document_bytes_max,
     subscribersElsewhere: (doc_ids) => countSubscribers(redis, doc_ids),
     snapshotDue,
   });
@@ -99,15 +104,6 @@ export function createCollaborationService(
     kind: 'standing',
     log,
   });
-  const rights = new RightsWatch({
-    clock,
-    log,
-    sql,
-    away: () => subscriber.status !== 'ready',
-    holders: () => hub.members,
-    act: (signal) => hub.signal(signal),
-  });
-  signals.listen((signal) => rights.heard(signal));
   subscriber.on('message', (channel, message) => {
     if (channel === SIGNAL_CHANNEL) signals.receive(message);
   });
@@ -133,11 +129,8 @@ export function createCollaborationService(
         reportError: (error, context) => node.reporter.report(error, context),
       }),
     async start() {
-      // Asked for again whenever the connection returns, to know when that is done: what was sent until then was missed.
-      const listen = () => subscriber.subscribe(SIGNAL_CHANNEL, nodeChannel(identity)).then(() => rights.look());
-      subscriber.on('ready', () => void listen().catch(() => {}));
-      // A Redis that is away now must not stop us.
-      void listen().catch(() => {});
+      // ioredis subscribes again by itself whenever the connection returns; a Redis that is away now must not stop us.
+      void subscriber.subscribe(SIGNAL_CHANNEL, nodeChannel(identity)).catch(() => {});
       await heartbeat.start();
     },
     async drain(limit_ms) {
@@ -147,7 +140,6 @@ export function createCollaborationService(
     async close() {
       measuring.cancel();
       hub.stop();
-      rights.stop();
       registry.close();
       publisher.flush();
       await heartbeat.stop();

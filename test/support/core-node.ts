@@ -13,6 +13,7 @@ import type { Log } from '../../src/base/log.ts';
 import { type Random, seededRandom } from '../../src/base/random.ts';
 import type { DeltaOps } from '../../src/protocol/content/delta.ts';
 import type { ConcordError } from '../../src/protocol/errors.ts';
+import { LIMITS } from '../../src/protocol/limits.ts';
 import { RedisDirectory } from '../../src/store/directory.ts';
 import { sqlDocumentStore, sqlJournalStore } from '../../src/store/document-store.ts';
 import { type NodeIdentity, readHead } from '../../src/store/heads.ts';
@@ -95,6 +96,7 @@ export class CoreNode {
           counted.edits += count;
         },
         fannedOut() {},
+        sized() {},
         crashed: () => {
           counted.crashed += 1;
         },
@@ -105,6 +107,7 @@ export class CoreNode {
           counted.open = actors;
         },
       },
+      document_bytes_max: LIMITS.document_bytes_default,
       subscribersElsewhere: (doc_ids) => {
         const { subscribers } = this;
         return subscribers instanceof Error

@@ -1,12 +1,14 @@
 /** A document's runtime with its seams in the test's hand: the ledger commits, and time passes, when the test says so. */
 import type { DeltaEdit, Entry } from '../../src/actors/entries.ts';
 import { EMPTY_STATE, Replica } from '../../src/actors/replica.ts';
-import { DocumentRuntime, type FoundEdit } from '../../src/actors/runtime.ts';
+import { DocumentRuntime } from '../../src/actors/runtime.ts';
+import type { FoundEdit } from '../../src/actors/runtime-parts.ts';
 import { serverClientId } from '../../src/actors/server-ids.ts';
 import { EditWindow } from '../../src/actors/window.ts';
 import { ManualClock } from '../../src/base/clock.ts';
 import { type Random, seededRandom } from '../../src/base/random.ts';
 import type { DeltaOps } from '../../src/protocol/content/delta.ts';
+import { LIMITS } from '../../src/protocol/limits.ts';
 import type { Role } from '../../src/protocol/messages.ts';
 import { HandLedger, Stage, TestJsonMember, TestYjsMember } from './core.ts';
 
@@ -28,13 +30,15 @@ export class RuntimeRig {
   readonly ledger: HandLedger;
   readonly runtime: DocumentRuntime;
   readonly observed = { edits: [] as [string, number][], fanouts: 0 };
+  /** What was told of the document's size. */
+  readonly sized: string[] = [];
   readonly occupied: number[] = [];
   readonly saved: boolean[] = [];
   node_full = false;
   /** What the journal answers about edits that memory no longer holds. */
   findEdit: () => Promise<FoundEdit | null> = () => Promise.resolve(null);
 
-  constructor(seed: number) {
+  constructor(seed: number, document_bytes_max: number = LIMITS.document_bytes_default) {
     this.random = seededRandom(seed);
     this.doc_id = this.random.id();
     this.ledger = new HandLedger(this.doc_id, () => this.clock.monotonic());
@@ -48,7 +52,9 @@ export class RuntimeRig {
         fannedOut: () => {
           this.observed.fanouts += 1;
         },
+        sized: (_doc_id, news) => void this.sized.push(news),
       },
+      document_bytes_max,
       nodeIsFull: () => this.node_full,
       findEdit: () => this.findEdit(),
       occupied: (members) => void this.occupied.push(members),

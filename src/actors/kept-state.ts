@@ -1,0 +1,70 @@
+/**
+ * A document's state as bytes: what was encoded last (the base) and the updates since (the tail). Together they are the
+ * whole state, at every moment and without asking Yjs.
+ *
+ * Their length is also the document's size, as it is limited: see document-size.ts. It is an upper bound, since encoding
+ * anew merges the tail into fewer bytes and drops what was deleted.
+ */
+import type { EncodedState } from '../protocol/snapshot.ts';
+import { mergeAll } from './updates.ts';
+
+/** The tail becomes part of the base when it has outgrown it by this much, so that encoding costs a constant per byte. */
+const TAIL_BYTES_BEYOND_BASE = 256 * 1024;
+/** Tail updates after which a join re-encodes the state instead of sending base and tail. */
+const TAIL_UPDATES_MAX = 512;
+
+/** See the head of this file. */
+export class KeptState {
+  #base: EncodedState;
+  #tail: Uint8Array[];
+  #tail_bytes: number;
+
+  constructor(base: EncodedState, tail: Uint8Array[]) {
+    this.#base = base;
+    this.#tail = tail;
+    this.#tail_bytes = tail.reduce((sum, update) => sum + update.length, 0);
+  }
+
+  /** What was encoded last. */
+  get base(): EncodedState {
+    return this.#base;
+  }
+
+  /** Bytes of both. */
+  get bytes(): number {
+    return this.#base.state.length + this.#tail_bytes;
+  }
+
+  /** Whether nothing came since the base was encoded, so that {@link bytes} is exact. */
+  get is_whole(): boolean {
+    return this.#tail.length === 0;
+  }
+
+  /** Whether a join should encode anew before it is answered. */
+  get is_scattered(): boolean {
+    return this.#tail.length > TAIL_UPDATES_MAX;
+  }
+
+  /** Whether the tail is so long that it is time to encode anew. */
+  get is_outgrown(): boolean {
+    return this.#tail_bytes > this.#base.state.length + TAIL_BYTES_BEYOND_BASE;
+  }
+
+  /** The updates since the base as one; null for none. */
+  tail(): Uint8Array | null {
+    return mergeAll(this.#tail);
+  }
+
+  /** One more update. */
+  add(update: Uint8Array): void {
+    this.#tail.push(update);
+    this.#tail_bytes += update.length;
+  }
+
+  /** The state was encoded anew, everything that came so far included. */
+  replace(base: EncodedState): void {
+    this.#base = base;
+    this.#tail = [];
+    this.#tail_bytes = 0;
+  }
+}
