@@ -61,6 +61,8 @@ export const LIMITS = {
   node_backlog_bytes_max: 512 * 1024 * 1024,
   /** (user, client_id) pairs whose last seq a document keeps in memory. */
   clients_remembered_max: 10_000,
+  /** Connections whose rights are read again by one statement. */
+  rights_rows_max: 1_000,
   /** Rows and bytes of one group commit. */
   flush_rows_max: 4_096,
   flush_bytes_max: 16 * 1024 * 1024,
@@ -84,6 +86,10 @@ export const TIMES = {
   saved_settle_ms: 250,
   /** A document nobody is connected to leaves memory after this. */
   passivate_after_ms: 30_000,
+  /** How often the rights of everybody who is on a document are read again, lest a signal was lost. */
+  rights_check_ms: 10_000,
+  /** The same while signals of other nodes cannot arrive. */
+  rights_check_away_ms: 1_000,
   node_beat_ms: 2_000,
   node_life_ms: 8_000,
   /** Storage that has not answered a group commit for this long: its outcome counts as unknown. */

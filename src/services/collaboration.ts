@@ -17,6 +17,7 @@ import { RenewablePool } from '../store/pool.ts';
 import { connectRedis } from '../store/redis.ts';
 import { type Doors, openDoors } from '../ws/doors.ts';
 import { SocketHub } from '../ws/hub.ts';
+import { RightsWatch } from '../ws/rights.ts';
 import type { DoorParts } from '../ws/session.ts';
 import { TopicFanout } from '../ws/topics.ts';
 import type { NodeParts } from './node.ts';
@@ -104,6 +105,15 @@ export function createCollaborationService(
     kind: 'standing',
     log,
   });
+  const rights = new RightsWatch({
+    clock,
+    log,
+    sql,
+    away: () => subscriber.status !== 'ready',
+    holders: () => hub.members,
+    act: (signal) => hub.signal(signal),
+  });
+  signals.listen((signal) => rights.heard(signal));
   subscriber.on('message', (channel, message) => {
     if (channel === SIGNAL_CHANNEL) signals.receive(message);
   });
@@ -129,8 +139,11 @@ export function createCollaborationService(
         reportError: (error, context) => node.reporter.report(error, context),
       }),
     async start() {
-      // ioredis subscribes again by itself whenever the connection returns; a Redis that is away now must not stop us.
-      void subscriber.subscribe(SIGNAL_CHANNEL, nodeChannel(identity)).catch(() => {});
+      // Asked for again whenever the connection returns, to know when that is done: what was sent until then was missed.
+      const listen = () => subscriber.subscribe(SIGNAL_CHANNEL, nodeChannel(identity)).then(() => rights.look());
+      subscriber.on('ready', () => void listen().catch(() => {}));
+      // A Redis that is away now must not stop us.
+      void listen().catch(() => {});
       await heartbeat.start();
     },
     async drain(limit_ms) {
@@ -140,6 +153,7 @@ export function createCollaborationService(
     async close() {
       measuring.cancel();
       hub.stop();
+      rights.stop();
       registry.close();
       publisher.flush();
       await heartbeat.stop();
