@@ -5,5 +5,10 @@ set -eu
 JWT_SECRET=$(cat "$SECRETS/jwt_secret")
 PGPASSWORD=$(cat "$SECRETS/postgres_password")
 export JWT_SECRET PGPASSWORD
+# While the key is being changed: the one before.
+if [ -s "$SECRETS/jwt_secret_previous" ]; then
+  JWT_SECRET_PREVIOUS=$(cat "$SECRETS/jwt_secret_previous")
+  export JWT_SECRET_PREVIOUS
+fi
 [ $# -gt 0 ] || set -- src/main.ts
 exec bun "$@"

@@ -42,13 +42,15 @@ export interface ServerProcess {
 /**
  * Starts a server and resolves when it answers `/readyz` with 200. Throws with its output when it ends before that.
  * @param env its settings; DATABASE_URL and REDIS_URL are needed, HOST, PORT and JWT_SECRET have defaults.
- * @param command another command that becomes the server, in the root of the checkout.
+ * @param command another command that becomes the server.
+ * @param folder where it is started, if not in the root of the checkout.
  */
 export async function startServer(
   env: Readonly<Record<string, string>>,
   command: readonly string[] = THE_SERVER,
+  folder: string = ROOT,
 ): Promise<ServerProcess> {
-  const server = await launchServer(env, command);
+  const server = await launchServer(env, command, folder);
   try {
     const port = await until(
       'the server to listen',
@@ -76,13 +78,14 @@ export async function startServer(
 export async function launchServer(
   env: Readonly<Record<string, string>>,
   command: readonly string[] = THE_SERVER,
+  folder: string = ROOT,
 ): Promise<Omit<ServerProcess, 'url' | 'port'> & { hasExited(): boolean }> {
   const name = uniqueName('server');
   const log = join(runFolder(name), 'log');
   const daemon = startDaemon({
     name,
     cmd: command,
-    cwd: ROOT,
+    cwd: folder,
     env: {
       PATH: process.env.PATH,
       HOME: process.env.HOME,
