@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'bun:test';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { systemRandom } from '../base/random.ts';
 import { ConcordError } from '../protocol/errors.ts';
 import { Passwords, requireStrong } from './passwords.ts';
@@ -26,15 +28,22 @@ describe('a password', () => {
   });
 
   test('is none of the most used ones, in any case', () => {
-    for (const common of ['1234567890', 'qwertyuiop', 'Password123', 'ILOVEYOU123'])
+    const list = readFileSync(join(import.meta.dir, 'common-passwords.txt'), 'utf8').split('\n');
+    const all = list.filter((line) => line !== '' && !line.startsWith('#'));
+    expect(all.length).toBeGreaterThan(1_500);
+    for (const common of all) expect(refusal(common)).not.toBeNull();
+    for (const common of ['1234567890', 'qwertyuiop', 'Password123', 'ILOVEYOU123', 'Manchester', '1Q2w3e4r5t'])
       expect(refusal(common)).toEqual(weak('is one of the most used ones'));
     expect(refusal('zzzzzzzzzzzzzz')).toEqual(weak('must not repeat one character'));
   });
 
-  test('does not hold the e-mail, nor is it the part before the @', () => {
+  test('does not hold the e-mail, nor is it mostly the part before the @', () => {
     expect(refusal('my Ada.Lovelace@example.org!')).toEqual(weak('must not contain your e-mail'));
     expect(refusal('ADA.LOVELACE')).toEqual(weak('must not contain your e-mail'));
+    for (const mostly of ['ada.lovelace1815', '!!Ada.Lovelace!!', 'ada.lovelace'])
+      expect(refusal(mostly)).toEqual(weak('must not contain your e-mail'));
     expect(refusal('ada.lovelace wrote programs')).toBeNull();
+    expect(refusal('an empty name has no part', '@example.org')).toBeNull();
   });
 });
 

@@ -7,6 +7,8 @@
  * A sign-in with an unknown e-mail checks the password all the same, against the hash of a secret that nobody knows:
  * otherwise the time it takes would tell which e-mails have accounts.
  */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Random } from '../base/random.ts';
 import { ConcordError } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
@@ -14,65 +16,12 @@ import { LIMITS } from '../protocol/limits.ts';
 /** bcrypt's work factor: 2^10 rounds, some 60 ms of one core. */
 const COST = 10;
 
-/**
- * The most used passwords of at least ten characters, as published analyses of leaked sets agree on them; shorter ones
- * are refused by their length.
- */
-const COMMON = new Set([
-  '0123456789',
-  '0987654321',
-  '1029384756',
-  '12345678900',
-  '1234567890',
-  '12345678910',
-  '123456789a',
-  '1q2w3e4r5t',
-  '1q2w3e4r5t6y',
-  '1qaz2wsx3edc',
-  '9876543210',
-  'abcdefghij',
-  'abcdefghijk',
-  'administrator',
-  'asdfghjkl1',
-  'asdfghjkl;',
-  'baseball123',
-  'basketball',
-  'changeme123',
-  'chocolate1',
-  'football123',
-  'iloveyou123',
-  'iloveyou12',
-  'letmein123',
-  'liverpool1',
-  'manchester',
-  'myspace123',
-  'p@ssw0rd123',
-  'passw0rd123',
-  'password01',
-  'password10',
-  'password11',
-  'password12',
-  'password123',
-  'password1234',
-  'password12345',
-  'princess123',
-  'q1w2e3r4t5',
-  'q1w2e3r4t5y6',
-  'qazwsxedcrfv',
-  'qwerty1234',
-  'qwerty12345',
-  'qwerty123456',
-  'qwertyuiop',
-  'qwertyuiop123',
-  'qwertyuiop[]',
-  'secret1234',
-  'sunshine123',
-  'superman123',
-  'welcome123',
-  'welcome1234',
-  'zaq12wsxcde3',
-  'zxcvbnm123',
-]);
+/** Passwords of at least ten characters that everybody tries first, in lower case; the file says where they are from. */
+const COMMON: ReadonlySet<string> = new Set(
+  readFileSync(join(import.meta.dir, 'common-passwords.txt'), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#')),
+);
 
 /**
  * Refuses a password that is easy to guess. `field` is the JSON pointer of where it came from, `email_key` the
@@ -91,8 +40,13 @@ function weakness(password: string, email_key: string): string | null {
     return `must have at least ${LIMITS.password_chars_min} characters`;
   if (new Set(lower).size === 1) return 'must not repeat one character';
   if (COMMON.has(lower)) return 'is one of the most used ones';
-  if (lower.includes(email_key) || lower === local_part) return 'must not contain your e-mail';
+  if (lower.includes(email_key) || isMostly(lower, local_part)) return 'must not contain your e-mail';
   return null;
+}
+
+/** Whether at least half of `text` is `part`: a name with a year behind it is guessed as fast as the name. */
+function isMostly(text: string, part: string): boolean {
+  return part !== '' && text.includes(part) && 2 * part.length >= text.length;
 }
 
 /** Hashes and checks passwords. */
