@@ -66,7 +66,7 @@ export async function startServer(node: NodeParts): Promise<Running> {
   });
 
   if (runs('worker')) worker.start();
-  if (runs('collaboration')) await collaboration.start();
+  await collaboration.start();
 
   const server: Server<SocketData> = Bun.serve({
     hostname: config.host,

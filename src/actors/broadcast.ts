@@ -1,6 +1,7 @@
 /**
- * What leaves a document, to whom, in what form: one frame per turn for all Yjs members, one event per revision for JSON
- * members, one message per turn on `collab:<doc_id>` for other nodes and whoever subscribed there.
+ * What leaves a document, to whom, in what form: one frame per turn for all Yjs members here, one event per revision for
+ * JSON members here, one message per turn on `collab:<doc_id>` for the nodes that have other members, and for whoever
+ * else subscribed there. That message names its sender's start, so that the last words of a lost owner can be told apart.
  */
 import { stringTogether } from '../protocol/strung-updates.ts';
 import { type AwarenessEntry, ackFrame, awarenessFrame, updateFrame } from '../protocol/yjs-wire.ts';
@@ -20,15 +21,18 @@ export interface Outgoing {
 
 /** See the head of this file. */
 export class Broadcast {
-  /** How many listen; kept by the membership. */
+  /** How many listen on this node; kept by the membership. */
   json_members = 0;
   yjs_members = 0;
-  /** Subscribers of the document's channel, as far as is known. */
-  listeners_elsewhere = 0;
+  /** How many have their socket on another node; kept by the membership, too. */
+  members_elsewhere = 0;
+  /** Subscribers of the document's channel, as far as Redis told. */
+  subscribers = 0;
 
   constructor(
     private readonly doc_id: string,
     private readonly fanout: Fanout,
+    private readonly boot_id: string,
     private readonly head: () => { readonly epoch: number; readonly rev: number },
   ) {}
 
@@ -47,18 +51,34 @@ export class Broadcast {
 
   /** Sends events other than edits; `events` are JSON. */
   events(events: readonly string[]): void {
-    if (this.json_members > 0) for (const event of events) this.fanout.json(this.doc_id, event);
-    if (this.listeners_elsewhere > 0 && events.length > 0) this.#elsewhere(events);
+    this.#events(events, null);
   }
 
-  /** Sends presence to Yjs members. */
-  awareness(entries: readonly AwarenessEntry[]): void {
-    if (this.yjs_members > 0 && entries.length > 0) this.fanout.yjs(this.doc_id, awarenessFrame(entries), null);
+  /** Sends what changed of who is here: `entries` to Yjs members, `events` to all others. */
+  presence(entries: readonly AwarenessEntry[], events: readonly string[]): void {
+    const frame = entries.length === 0 ? null : awarenessFrame(entries);
+    if (this.yjs_members > 0 && frame !== null) this.fanout.yjs(this.doc_id, frame, null);
+    this.#events(events, frame);
+  }
+
+  /** Tells other nodes how far the document is, lest the loss of the last message go unseen. */
+  beacon(): void {
+    if (this.#heard > 0) this.#elsewhere([]);
   }
 
   /** How many hear JSON events: members, and subscribers elsewhere. */
   get listeners(): number {
-    return this.json_members + this.listeners_elsewhere;
+    return this.json_members + this.#heard;
+  }
+
+  /** Listeners to the channel. What Redis says of them lags behind what we know ourselves. */
+  get #heard(): number {
+    return Math.max(this.subscribers, Math.min(this.members_elsewhere, 1));
+  }
+
+  #events(events: readonly string[], awareness: Uint8Array | null): void {
+    if (this.json_members > 0) for (const event of events) this.fanout.json(this.doc_id, event);
+    if (this.#heard > 0 && (events.length > 0 || awareness !== null)) this.#elsewhere(events, awareness);
   }
 
   /** Tells everybody that everything up to `rev` is committed. */
@@ -73,22 +93,26 @@ export class Broadcast {
     if (update === null) return;
     const [first] = batch;
     // A single author whose bytes were taken as they are need not read them again.
-    const except = batch.length === 1 && first !== undefined && !first.amended ? first.author : null;
-    this.fanout.yjs(this.doc_id, updateFrame(update), except);
+    const only = batch.length === 1 && first !== undefined && !first.amended ? first.author : null;
+    this.fanout.yjs(this.doc_id, updateFrame(update), only?.place === 'here' ? only : null);
   }
 
-  #elsewhere(events: readonly string[]): void {
+  #elsewhere(events: readonly string[], awareness: Uint8Array | null = null): void {
     const { epoch, rev } = this.head();
-    const message = `{"v":1,"epoch":${epoch},"rev":${rev},"events":[${events.join(',')}]}`;
+    const shown = awareness === null ? '' : `,"awareness":"${base64(awareness)}"`;
+    const message = `{"v":1,"from":"${this.boot_id}","epoch":${epoch},"rev":${rev},"events":[${events.join(',')}]${shown}}`;
     // What Redis does not take is counted by the fan-out; who listens there sees the gap in `rev`.
-    this.fanout.remote(this.doc_id, message, this.listeners_elsewhere > 0, (listeners) => {
-      this.listeners_elsewhere = listeners;
+    this.fanout.remote(this.doc_id, message, this.#heard > 0, (subscribers) => {
+      this.subscribers = subscribers;
     });
   }
 }
 
-/** The event as `collab:<doc_id>` carries it: with the Yjs bytes. */
-function withUpdate({ update, event }: Recorded): string {
-  const base64 = Buffer.from(update.buffer, update.byteOffset, update.byteLength).toString('base64');
-  return `${event.slice(0, -1)},"update":"${base64}"}`;
+/** An edit's event as `collab:<doc_id>` carries it: with the Yjs bytes. */
+export function withUpdate({ update, event }: { readonly update: Uint8Array; readonly event: string }): string {
+  return `${event.slice(0, -1)},"update":"${base64(update)}"}`;
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
 }

@@ -12,6 +12,7 @@ import type { Log } from '../base/log.ts';
 import { CLOSE } from '../protocol/close.ts';
 import { ConcordError, unavailable } from '../protocol/errors.ts';
 import { LIMITS, TIMES } from '../protocol/limits.ts';
+import { ElsewhereError } from './elsewhere.ts';
 import type { Entry } from './entries.ts';
 import type { Journal } from './journal.ts';
 import type { Ledger } from './ledger.ts';
@@ -269,7 +270,7 @@ export function endedError(how: Ended): Error {
     case 'absent':
       return new ConcordError('NOT_FOUND', 'There is no such document.');
     case 'elsewhere':
-      return unavailable('The document is open on another node; try again.', 1);
+      return new ElsewhereError(how.owner);
     case 'failed':
       return how.error instanceof ConcordError
         ? how.error

@@ -30,6 +30,8 @@ export interface Ledger {
   readonly backlog_bytes: number;
   /** When the oldest of them was handed over, on the monotonic clock; null for none. */
   readonly waiting_since: number | null;
+  /** The rows behind a revision that are not committed, oldest first. */
+  unwritten(after: number): NewUpdate[];
   /** Hands over the next revision. */
   append(row: NewUpdate): void;
   /** Resolves once all that was handed over is committed; rejects when the document is fenced or broken. */
@@ -94,6 +96,10 @@ export class DocumentLedger implements Ledger {
 
   get waiting_since(): number | null {
     return this.pending[0]?.since ?? null;
+  }
+
+  unwritten(after: number): NewUpdate[] {
+    return this.pending.map(({ row }) => row).filter(({ rev }) => rev > after);
   }
 
   append(row: NewUpdate): void {

@@ -86,11 +86,27 @@ export class Locator {
     });
   }
 
+  /**
+   * The other node that a reader should ask about the document: its owner, if that listens. Null otherwise, and while nobody
+   * can say; a reader then does with what is on disk, so a quick look is enough here.
+   */
+  async owner(doc_id: string): Promise<NodeIdentity | null> {
+    const { store, directory, node } = this.#parts;
+    try {
+      const { entry } = await directory.read(doc_id);
+      const owner = entry?.state === 'owned' ? entry : ((await this.#storage(store.readHead(doc_id)))?.owner ?? null);
+      if (owner === null || owner.boot_id === node.boot_id) return null;
+      return (await directory.listening(owner)) > 0 ? { node_id: owner.node_id, boot_id: owner.boot_id } : null;
+    } catch {
+      return null;
+    }
+  }
+
   async #attempt(doc_id: string): Promise<Located | 'again'> {
     const { store, directory, random, node } = this.#parts;
     const seen = (await this.#hint(() => directory.read(doc_id))) ?? NOTHING_SEEN;
     if (seen.entry !== null && !this.#isMine(seen.entry)) {
-      const alive = await this.#lives(seen.entry);
+      const alive = await this.lives(seen.entry);
       if (alive && seen.entry.state === 'owned') return this.#elsewhere(seen.entry);
       if (alive) return 'again';
     }
@@ -98,7 +114,7 @@ export class Locator {
     if (head === null) return { kind: 'absent' };
     const { owner } = head;
     const rival = owner !== null && owner.boot_id !== node.boot_id ? owner : null;
-    if (rival !== null && (await this.#lives(rival))) return this.#elsewhere(rival);
+    if (rival !== null && (await this.lives(rival))) return this.#elsewhere(rival);
     const marked = await this.#mark(doc_id, seen);
     if (marked === 'lost') return 'again';
     const claim_id = random.id();
@@ -143,7 +159,8 @@ export class Locator {
     return { kind: 'elsewhere', owner: { node_id: owner.node_id, boot_id: owner.boot_id } };
   }
 
-  async #lives(owner: NodeIdentity): Promise<boolean> {
+  /** Whether this start of a node lives. Throws UNAVAILABLE while the directory does not answer. */
+  async lives(owner: NodeIdentity): Promise<boolean> {
     const { directory, node, clock } = this.#parts;
     try {
       const [theirs, ours] = await directory.boots(owner.node_id, node.node_id);

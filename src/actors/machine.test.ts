@@ -211,7 +211,7 @@ describe('the statechart', () => {
 describe('its ways out', () => {
   const expected: [string[], Ended, DocumentRuntime | null, Claim | null][] = [
     [['claim: absent'], { kind: 'absent' }, null, null],
-    [['claim: elsewhere'], { kind: 'elsewhere', node_id: 'other' }, null, null],
+    [['claim: elsewhere'], { kind: 'elsewhere', owner: OWNER }, null, null],
     [['claim: failed'], { kind: 'failed', error: new Error('no claim') }, null, null],
     [['claim: claimed', 'load: failed'], { kind: 'failed', error: new Error('no load') }, null, CLAIM],
     [['claim: claimed', 'FENCED'], { kind: 'fenced' }, null, CLAIM],

@@ -17,6 +17,7 @@
  * rows that cannot be written): its memory is dropped, its clients reconnect and send what was not acked.
  */
 import { assign, fromPromise, setup } from 'xstate';
+import type { NodeIdentity } from '../store/heads.ts';
 import type { Entry } from './entries.ts';
 import type { Claim, Located } from './locator.ts';
 import type { DocumentRuntime } from './runtime.ts';
@@ -61,15 +62,17 @@ export type Ended =
   | { readonly kind: 'released' }
   | { readonly kind: 'fenced' }
   | { readonly kind: 'failed'; readonly error: unknown }
-  | { readonly kind: 'elsewhere'; readonly node_id: string }
+  | { readonly kind: 'elsewhere'; readonly owner: NodeIdentity }
   | { readonly kind: 'absent' };
+
+const NOBODY: NodeIdentity = { node_id: '', boot_id: '' };
 
 interface Context {
   readonly ports: DocumentPorts;
   readonly claim: Claim | null;
   readonly runtime: DocumentRuntime | null;
   readonly error: unknown;
-  readonly elsewhere: string;
+  readonly elsewhere: NodeIdentity;
 }
 
 /** The statechart alone, which leaves turns in service to {@link documentMachine}. */
@@ -108,7 +111,7 @@ const chart = setup({
   },
 }).createMachine({
   id: 'document',
-  context: ({ input }) => ({ ports: input, claim: null, runtime: null, error: null, elsewhere: '' }),
+  context: ({ input }) => ({ ports: input, claim: null, runtime: null, error: null, elsewhere: NOBODY }),
   initial: 'claiming',
   on: { TURN: { actions: 'refuse' } },
   states: {
@@ -126,7 +129,7 @@ const chart = setup({
           {
             target: 'elsewhere',
             actions: assign({
-              elsewhere: ({ event }) => (event.output.kind === 'elsewhere' ? event.output.owner.node_id : ''),
+              elsewhere: ({ event }) => (event.output.kind === 'elsewhere' ? event.output.owner : NOBODY),
             }),
           },
         ],
@@ -217,7 +220,7 @@ function endedOf(kind: Ended['kind'], context: Context): Ended {
     case 'failed':
       return { kind, error: context.error };
     case 'elsewhere':
-      return { kind, node_id: context.elsewhere };
+      return { kind, owner: context.elsewhere };
     case 'released':
     case 'fenced':
     case 'absent':

@@ -118,8 +118,10 @@ export class Membership {
     this.#tick = clock.after(TIMES.presence_tick_ms, () => {
       this.#tick = null;
       const { awareness, events } = this.#presence.take(broadcast.events_wanted);
-      broadcast.awareness(awareness);
-      broadcast.events(events.map((event) => JSON.stringify(event)));
+      broadcast.presence(
+        awareness,
+        events.map((event) => JSON.stringify(event)),
+      );
     });
   }
 
@@ -139,7 +141,9 @@ export class Membership {
   }
 
   #count(member: Member, by: 1 | -1): void {
-    if (member.wire === 'json') this.#parts.broadcast.json_members += by;
-    else this.#parts.broadcast.yjs_members += by;
+    const { broadcast } = this.#parts;
+    if (member.place === 'elsewhere') broadcast.members_elsewhere += by;
+    else if (member.wire === 'json') broadcast.json_members += by;
+    else broadcast.yjs_members += by;
   }
 }

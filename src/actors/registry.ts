@@ -25,6 +25,8 @@ import type { FoundEdit, RuntimeObserver, RuntimeParts } from './runtime-parts.t
 
 /** What a {@link Registry} is made of. */
 export interface RegistryParts {
+  /** Which start of the node this is. */
+  readonly boot_id: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -61,7 +63,10 @@ export class Registry implements DocumentFinder {
       parts.clock.every(TIMES.awareness_renew_ms, () => {
         for (const document of this.#documents.values()) document.runtime?.members.renew();
       }),
-      parts.clock.every(TIMES.node_beat_ms, () => void this.#countSubscribers()),
+      parts.clock.every(TIMES.node_beat_ms, () => {
+        for (const document of this.#documents.values()) document.runtime?.beacon();
+        void this.#countSubscribers();
+      }),
     ];
   }
 
@@ -110,11 +115,12 @@ export class Registry implements DocumentFinder {
     const { document, runtime } = await this.open(doc_id);
     return {
       push: (entry: Entry) => document.push(entry),
-      prepareJoin: (request) => this.#prepareJoin(runtime, request),
+      prepareJoin: (request) => this.prepareJoin(runtime, request),
     };
   }
 
-  async #prepareJoin(runtime: DocumentRuntime, { member, named, point }: JoinRequest): Promise<JoinEntry> {
+  /** Looks up what a join needs. Errors: UNAVAILABLE. */
+  async prepareJoin(runtime: DocumentRuntime, { member, named, point }: JoinRequest): Promise<JoinEntry> {
     if (member.wire === 'yjs') return { kind: 'join_yjs', member };
     const last_seq = named ? await this.lastSeq(runtime, member.user_id, member.client_id) : 0;
     const resume = point === null ? null : await this.resumePoint(runtime, point);
@@ -217,6 +223,7 @@ export class Registry implements DocumentFinder {
       this.#parts.subscribersElsewhere([doc_id]).catch(() => []),
     ]);
     const parts: RuntimeParts = {
+      boot_id: this.#parts.boot_id,
       clock,
       random,
       fanout,

@@ -66,7 +66,7 @@ export class DocumentRuntime {
     this.log = new EditLog(doc_id, ledger, window);
     this.#parts = parts;
     const { clock, random, fanout } = parts;
-    this.#broadcast = new Broadcast(doc_id, fanout, () => ({ epoch: ledger.epoch, rev: this.log.head }));
+    this.#broadcast = new Broadcast(doc_id, fanout, parts.boot_id, () => ({ epoch: ledger.epoch, rev: this.log.head }));
     this.#acks = new Acks({
       doc_id,
       clock,
@@ -89,8 +89,11 @@ export class DocumentRuntime {
 
   /** Notes how many subscribers outside this node the document's channel has. */
   heardElsewhere(subscribers: number): void {
-    this.#broadcast.listeners_elsewhere = subscribers;
+    this.#broadcast.subscribers = subscribers;
   }
+
+  /** See {@link Broadcast.beacon}. */
+  readonly beacon = (): void => this.#broadcast.beacon();
 
   /** Does one turn's work; see the head of this file. `received` is when its first entry came, on the monotonic clock. */
   turn(entries: readonly Entry[], received: number): void {
@@ -295,7 +298,7 @@ export class DocumentRuntime {
     this.log.keep(member.user_id, member.client_id);
     this.#sendReady(member, resume, out);
     member.subscribe();
-    member.send(this.#statusEvent());
+    member.send(this.statusEvent());
     if (this.#size.standing !== null) member.send(this.#size.standing);
   }
 
@@ -318,11 +321,12 @@ export class DocumentRuntime {
   }
 
   #statusChanged(): void {
-    this.#broadcast.events([this.#statusEvent()]);
+    this.#broadcast.events([this.statusEvent()]);
     this.#parts.saved(this.#status.state === 'saved');
   }
 
-  #statusEvent(): string {
+  /** How saving goes, as an event in JSON. */
+  statusEvent(): string {
     const { state, since } = this.#status;
     return JSON.stringify({ type: 'status', doc_id: this.doc_id, state, since: isoTime(since) });
   }

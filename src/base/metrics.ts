@@ -96,7 +96,45 @@ export function createMetrics() {
       labelNames: ['news'],
       registers,
     }),
+    ...clusterMetrics(registers),
     ...jobMetrics(registers),
+  };
+}
+
+function clusterMetrics(registers: Registry[]) {
+  return {
+    links: new Gauge({
+      name: 'concord_links',
+      help: 'Links to other nodes, by the end that this node is of them: gateway (it has sockets) or owner (it has actors)',
+      labelNames: ['end'],
+      registers,
+    }),
+    links_broken: new Counter({
+      name: 'concord_links_broken_total',
+      help: 'Links to owners that broke because the owner was gone or did not know of us any more',
+      registers,
+    }),
+    link_packets_resent: new Counter({
+      name: 'concord_link_packets_resent_total',
+      help: 'Packets to other nodes that were sent again because no acknowledgement came',
+      registers,
+    }),
+    remote_commands: new Counter({
+      name: 'concord_remote_commands_total',
+      help: 'Commands from gateways that this node took as an owner, by kind',
+      labelNames: ['kind'],
+      registers,
+    }),
+    channel_gaps: new Counter({
+      name: 'concord_channel_gaps_total',
+      help: 'Gaps in channels of documents that this node found and asked their owners to fill',
+      registers,
+    }),
+    bus_lag: new Gauge({
+      name: 'concord_bus_lag_seconds',
+      help: 'How long the last message of this node to itself took through Redis',
+      registers,
+    }),
   };
 }
 

@@ -63,6 +63,19 @@ export const LIMITS = {
   clients_remembered_max: 10_000,
   /** Connections whose rights are read again by one statement. */
   rights_rows_max: 1_000,
+  /** One packet between nodes; larger messages go in pieces. */
+  link_packet_bytes_max: 256 * 1024,
+  /** Bytes between two nodes that may be on their way without an answer; more wait. */
+  link_flying_bytes_max: 4 * 1024 * 1024,
+  /** Bytes that may wait between two nodes; beyond it the gateway's sockets are closed. */
+  link_waiting_bytes_max: 64 * 1024 * 1024,
+  /** Packets that came too early and are kept. */
+  link_early_packets_max: 64,
+  /** Packets that are sent again at a time. */
+  link_resend_packets_max: 16,
+  /** Messages of a document's channel that a gateway keeps for those who join or were left behind. */
+  stream_kept_messages_max: 2_000,
+  stream_kept_bytes_max: 4 * 1024 * 1024,
   /** Rows and bytes of one group commit. */
   flush_rows_max: 4_096,
   flush_bytes_max: 16 * 1024 * 1024,
@@ -91,6 +104,25 @@ export const TIMES = {
   /** The same while signals of other nodes cannot arrive. */
   rights_check_away_ms: 1_000,
   node_beat_ms: 2_000,
+  /** A packet between nodes that was not acknowledged for this long is sent again; twice as long each time, up to the latter. */
+  link_resend_ms: 300,
+  link_resend_max_ms: 2_000,
+  /** How long an acknowledgement between nodes waits for a packet to go with. */
+  link_ack_ms: 20,
+  /** Another node that leaves something unanswered for this long is looked at: does it live? */
+  link_doubt_ms: 1_000,
+  /** How often a gateway looks after its documents. */
+  gateway_look_ms: 250,
+  /** What an owner said of a revision that has not arrived for this long on the channel: the channel lost something. */
+  stream_gap_ms: 300,
+  /** How long a gateway waits for an owner to fill a gap before it gives the sockets back. */
+  stream_repair_ms: 4_000,
+  /** A gateway that has heard nothing of a document for this long asks its owner. */
+  stream_silence_ms: 5_000,
+  /** Messages of a document's channel are kept for those who join for this long. */
+  stream_kept_ms: 5_000,
+  /** A gateway lets go of a document that none of its sockets is on after this. */
+  gateway_linger_ms: 5_000,
   node_life_ms: 8_000,
   /** Storage that has not answered a group commit for this long: its outcome counts as unknown. */
   flush_timeout_ms: 10_000,

@@ -8,10 +8,14 @@ import { Journal } from '../actors/journal.ts';
 import { LocalGateway } from '../actors/local-gateway.ts';
 import { Locator } from '../actors/locator.ts';
 import { Registry } from '../actors/registry.ts';
+import { answerCall, RoutedGateway } from '../actors/remote/routed-gateway.ts';
+import { DocumentRouter } from '../actors/remote/router.ts';
+import { Switchboard } from '../actors/remote/switchboard.ts';
 import { SIGNAL_CHANNEL, SignalBus } from '../actors/signal-bus.ts';
 import { TIMES } from '../protocol/limits.ts';
+import { RedisBus } from '../store/bus.ts';
 import { countSubscribers, EventPublisher } from '../store/channels.ts';
-import { nodeChannel, RedisDirectory } from '../store/directory.ts';
+import { RedisDirectory } from '../store/directory.ts';
 import { sqlDocumentStore, sqlJournalStore } from '../store/document-store.ts';
 import { RenewablePool } from '../store/pool.ts';
 import { connectRedis } from '../store/redis.ts';
@@ -29,7 +33,7 @@ export interface CollaborationService {
   readonly fanout: TopicFanout;
   /** Opens the doors; sockets are authenticated by `authenticate`. */
   doors(authenticate: DoorParts['authenticate']): Doors;
-  /** Says that this node lives and begins to listen to others. */
+  /** Says that this node lives and begins to listen to others: without actors of its own it still asks theirs. */
   start(): Promise<void>;
   /** Writes everything, gives every document up and closes all sockets with 1012. */
   drain(limit_ms: number): Promise<void>;
@@ -72,6 +76,7 @@ export function createCollaborationService(
   const publisher = new EventPublisher(redis, clock);
   const fanout = new TopicFanout(publisher, () => metrics.redis_publish_failures.inc());
   const registry = new Registry({
+    boot_id: identity.boot_id,
     clock,
     random,
     log,
@@ -95,27 +100,53 @@ export function createCollaborationService(
     subscribersElsewhere: (doc_ids) => countSubscribers(redis, doc_ids),
     snapshotDue,
   });
-  const hub = new SocketHub(clock, registry);
+  const connect = () =>
+    connectRedis(config.redis_url, { name: `concord:${identity.node_id}:listen`, kind: 'standing', log });
+  const bus = new RedisBus(redis, connect, log);
+  const local = new LocalGateway(registry, sql, clock);
+  const switchboard = new Switchboard({
+    node: identity,
+    bus,
+    clock,
+    random,
+    log,
+    desk: {
+      registry,
+      store,
+      log,
+      call: (name, args) => answerCall(local, name, args),
+      commanded: (kind) => metrics.remote_commands.inc({ kind }),
+    },
+    observer: {
+      links: (end, count) => metrics.links.set({ end }, count),
+      resent: (packets) => metrics.link_packets_resent.inc(packets),
+      broken: () => metrics.links_broken.inc(),
+      lag: (duration_ms) => metrics.bus_lag.set(duration_ms / 1000),
+    },
+    lives: (peer) => locator.lives(peer),
+  });
+  const gap = (): void => metrics.channel_gaps.inc();
+  const router = new DocumentRouter({ clock, log, bus, fanout, registry, switchboard, gap });
+  const hub = new SocketHub(clock, router);
   signals.listen((signal) => hub.signal(signal));
   const heartbeat = new Heartbeat(identity, directory, clock, log, {
     suspect: (suspect) => void registry.suspect(suspect),
-  });
-  const subscriber = connectRedis(config.redis_url, {
-    name: `concord:${identity.node_id}:listen`,
-    kind: 'standing',
-    log,
   });
   const rights = new RightsWatch({
     clock,
     log,
     sql,
-    away: () => subscriber.status !== 'ready',
+    away: () => bus.away,
     holders: () => hub.members,
     act: (signal) => hub.signal(signal),
   });
   signals.listen((signal) => rights.heard(signal));
-  subscriber.on('message', (channel, message) => {
-    if (channel === SIGNAL_CHANNEL) signals.receive(message);
+  bus.listen({
+    message: (channel, message) => {
+      if (channel === SIGNAL_CHANNEL) signals.receive(new TextDecoder().decode(message));
+    },
+    // What was sent until now may have been missed.
+    connected: () => void rights.look(),
   });
   const measuring = clock.every(MEASURE_EVERY_MS, () => {
     const { revs, oldest_ms } = journal.backlog();
@@ -123,7 +154,12 @@ export function createCollaborationService(
     metrics.journal_lag.set(oldest_ms / 1000);
   });
   return {
-    gateway: new LocalGateway(registry, sql, clock),
+    gateway: new RoutedGateway({
+      local,
+      isHere: (doc_id) => registry.peek(doc_id) !== null,
+      owner: (doc_id) => locator.owner(doc_id),
+      call: (owner, name, args, limit_ms) => switchboard.call(owner, name, args, limit_ms),
+    }),
     signals,
     fanout,
     doors: (authenticate) =>
@@ -133,17 +169,17 @@ export function createCollaborationService(
         log,
         metrics,
         sql,
-        documents: registry,
+        documents: router,
         hub,
         authenticate,
         reportError: (error, context) => node.reporter.report(error, context),
       }),
     async start() {
-      // Asked for again whenever the connection returns, to know when that is done: what was sent until then was missed.
-      const listen = () => subscriber.subscribe(SIGNAL_CHANNEL, nodeChannel(identity)).then(() => rights.look());
-      subscriber.on('ready', () => void listen().catch(() => {}));
-      // A Redis that is away now must not stop us.
-      void listen().catch(() => {});
+      const { services } = config;
+      // A Redis that is away now must not stop us: it is subscribed to when it comes.
+      if (services.has('collaboration')) bus.subscribe(SIGNAL_CHANNEL).catch(() => {});
+      // Whoever reads documents asks their owners.
+      if (services.has('collaboration') || services.has('documents')) switchboard.listen();
       await heartbeat.start();
     },
     async drain(limit_ms) {
@@ -154,10 +190,12 @@ export function createCollaborationService(
       measuring.cancel();
       hub.stop();
       rights.stop();
+      router.close();
       registry.close();
       publisher.flush();
+      await switchboard.close();
       await heartbeat.stop();
-      subscriber.disconnect();
+      bus.close();
       await pool.close();
     },
   };

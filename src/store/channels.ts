@@ -8,6 +8,11 @@ export function documentChannel(doc_id: string): string {
   return `collab:${doc_id}`;
 }
 
+/** The document whose channel this is, or null. */
+export function channelDocument(channel: string): string | null {
+  return channel.startsWith('collab:') ? channel.slice('collab:'.length) : null;
+}
+
 /** Bytes of messages that wait for others at most. */
 const WAITING_BYTES_MAX = 1_000_000;
 

@@ -3,11 +3,11 @@
  * document, a session that ended, a token whose time is up.
  */
 import type { Signal } from '../actors/gateway.ts';
-import type { Registry } from '../actors/registry.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Caller } from '../domain/tokens.ts';
 import { CLOSE, type CloseCode } from '../protocol/close.ts';
 import { TIMES } from '../protocol/limits.ts';
+import type { Role } from '../protocol/messages.ts';
 
 /** How often tokens and backlogs are looked at. */
 const SWEEP_MS = 1_000;
@@ -25,6 +25,12 @@ export interface WatchedSocket {
   close(code: CloseCode, reason: string): void;
 }
 
+/** The documents that sockets are on, as far as they need to hear of signals. */
+export interface OpenDocuments {
+  role(doc_id: string, user_id: string, role: Role | null): void;
+  deleted(doc_id: string): void;
+}
+
 /** See the head of this file. */
 export class SocketHub {
   readonly #all = new Set<WatchedSocket>();
@@ -36,7 +42,7 @@ export class SocketHub {
 
   constructor(
     private readonly clock: Clock,
-    private readonly registry: Registry,
+    private readonly documents: OpenDocuments,
   ) {
     this.#timers = [
       clock.every(SWEEP_MS, () => this.#sweep()),
@@ -83,13 +89,13 @@ export class SocketHub {
     switch (signal.type) {
       case 'role': {
         for (const session of this.#by_document.get(signal.doc_id) ?? []) session.rightsChanged();
-        this.registry.peek(signal.doc_id)?.push({ kind: 'role', user_id: signal.user_id, role: signal.role });
+        this.documents.role(signal.doc_id, signal.user_id, signal.role);
         return;
       }
       case 'document_deleted': {
         for (const session of [...(this.#by_document.get(signal.doc_id) ?? [])])
           session.close(CLOSE.NOT_FOUND, 'the document was deleted');
-        void this.registry.peek(signal.doc_id)?.drain();
+        this.documents.deleted(signal.doc_id);
         return;
       }
       case 'session_ended': {

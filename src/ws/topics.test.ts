@@ -10,6 +10,7 @@ import type { EditEvent, ServerEvent } from '../protocol/messages.ts';
 
 /** A message of the channel. */
 interface Published {
+  readonly from: string;
   readonly v: number;
   readonly epoch: number;
   readonly rev: number;
@@ -47,14 +48,15 @@ const editsOf = (messages: readonly Published[]) =>
     .flatMap(({ events }) => events)
     .filter((event): event is EditEvent & { update: string } => event.type === 'edit');
 
-test('R1: each turn is one message {"v":1,"epoch","rev","events"}, its edits those of the JSON door with update', async () => {
+test('R1: each turn is one message {"v":1,"from","epoch","rev","events"}, its edits those of the JSON door with update', async () => {
   const doc_id = await server.createDocument(ada, 'text');
   const messages = await listen(doc_id);
   const json = await JsonClient.join(server, doc_id, ada);
   const event = await json.edit([{ insert: '>' }]);
   await until('the edit', () => editsOf(messages).length === 1);
   const [message] = messages.filter(({ events }) => events.some(({ type }) => type === 'edit'));
-  expect(message).toEqual({ v: 1, epoch: 1, rev: 2, events: [{ ...event, update: expect.any(String) }] });
+  const events = [{ ...event, update: expect.any(String) }];
+  expect(message).toEqual({ v: 1, from: expect.any(String), epoch: 1, rev: 2, events });
 });
 
 test('R2: the updates, in base64, applied in rev order make the document', async () => {

@@ -134,6 +134,10 @@ export class HandLedger implements Ledger {
     return this.rows[0]?.since ?? null;
   }
 
+  unwritten(after: number): NewUpdate[] {
+    return this.rows.map(({ row }) => row).filter(({ rev }) => rev > after);
+  }
+
   append(row: NewUpdate): void {
     this.all.push(row);
     this.rows.push({ row, since: this.monotonic() });

@@ -11,8 +11,8 @@ import { type Running, startServer } from '../../src/main.ts';
 import type { Role } from '../../src/protocol/messages.ts';
 import { createNode } from '../../src/services/node.ts';
 import type { Database } from '../../src/store/postgres.ts';
-import { createTestDatabase } from './database.ts';
-import { startRedis } from './redis.ts';
+import { createTestDatabase, type TestDatabase } from './database.ts';
+import { startRedis, type TestRedis } from './redis.ts';
 import { until } from './until.ts';
 import { WarpClock } from './warp-clock.ts';
 
@@ -40,6 +40,8 @@ export interface TestServer {
   /** The same for sockets: `ws://…`. */
   readonly ws_url: string;
   readonly redis_url: string;
+  /** For servers beside it. */
+  readonly stores: TestStores;
   /** The server's time. */
   readonly clock: WarpClock;
   /** A pool of the test's own on the server's database. */
@@ -71,11 +73,29 @@ export interface TestServer {
   stop(): Promise<void>;
 }
 
+/** What the nodes of one deployment share. */
+export interface TestStores {
+  readonly database: TestDatabase;
+  readonly redis: TestRedis;
+}
+
+async function openStores(): Promise<TestStores> {
+  const [database, redis] = await Promise.all([createTestDatabase(), startRedis()]);
+  return { database, redis };
+}
+
 const PASSWORD = 'open sesame, says the test';
 
-/** Starts a server. `env` overrides its settings. */
-export async function openTestServer(env: Readonly<Record<string, string>> = {}): Promise<TestServer> {
-  const [database, redis, port] = await Promise.all([createTestDatabase(), startRedis(), freePort()]);
+/**
+ * Starts a server. `env` overrides its settings. `beside`: another one whose database and Redis it shares, as nodes of one
+ * deployment do; that one is stopped last.
+ */
+export async function openTestServer(
+  env: Readonly<Record<string, string>> = {},
+  beside: TestServer | null = null,
+): Promise<TestServer> {
+  const [stores, port] = await Promise.all([beside?.stores ?? openStores(), freePort()]);
+  const { database, redis } = stores;
   const config = readConfig({
     HOST: '127.0.0.1',
     PORT: String(port),
@@ -122,6 +142,7 @@ export async function openTestServer(env: Readonly<Record<string, string>> = {})
     url,
     ws_url: `ws://127.0.0.1:${port}`,
     redis_url: redis.url,
+    stores,
     clock,
     sql: database.sql,
     call,
@@ -169,7 +190,7 @@ export async function openTestServer(env: Readonly<Record<string, string>> = {})
     async stop() {
       await running.stop();
       clock.stop();
-      await Promise.all([database.drop(), redis.stop()]);
+      if (beside === null) await Promise.all([database.drop(), redis.stop()]);
     },
   };
 }
