@@ -199,10 +199,21 @@ describe('user.id', () => {
       { user: [1] },
     ];
     for (const [n, state] of states.entries()) book.awareness(ada, [entry(7, n + 1, state)]);
-    expect(shown()[7]?.state).toEqual({ user: { 0: 1, id: ADA } });
+    expect(shown()[7]?.state).toEqual({ user: { 0: 1, id: ADA, name: 'Grace' } });
     book.awareness(ada, [entry(7, 9, { user: { id: BOB, name: 'Bob' }, cursor: null })]);
     expect(shown()[7]?.state).toEqual({ user: { id: ADA, name: 'Bob' }, cursor: null });
     expect(book.list()).toMatchObject([{ user_id: ADA, state: { user: { id: ADA } } }]);
+  });
+
+  test('comes with the name of the account where a Yjs client sends none that can be read', () => {
+    const ada = yjs(ADA);
+    const nameOf = (n: number, user: object) => {
+      book.awareness(ada, [entry(7, n, { user })]);
+      return (shown()[7]?.state as { user?: { name: unknown } } | undefined)?.user?.name;
+    };
+    const none = [{}, { name: '' }, { name: ' ' }, { name: null }, { name: 5 }, { name: ['x'] }];
+    for (const [n, user] of none.entries()) expect(nameOf(n + 1, user)).toBe('Grace');
+    expect(nameOf(9, { name: 'the admiral' })).toBe('the admiral');
   });
 
   test('is the authenticated one, whatever a JSON client shows', () => {

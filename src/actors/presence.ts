@@ -6,7 +6,8 @@
  * JSON clients as one presence under its connection's client_id. What changed is gathered for a tick and leaves as one
  * awareness frame and at most one event per member, because five hundred cursors must not become five hundred squared
  * frames. A clientID belongs to the socket that introduced it; the same user may take it along to a new socket, and
- * nobody else may touch it. `state.user.id` is always the authenticated user's.
+ * nobody else may touch it. `state.user.id` is always the authenticated user's, and `state.user.name` the account's name where a
+ * Yjs client sends none: what it sends may be a nickname, but never somebody else.
  */
 import type { Clock } from '../base/clock.ts';
 import { isoTime } from '../base/clock.ts';
@@ -288,7 +289,7 @@ function mayMove(client: Client, entry: AwarenessEntry, member: YjsMember): bool
   return client.seat.member.wire === 'yjs' && entry.clock > client.clock;
 }
 
-/** The state with the authenticated user in it, or null when it is not an object. */
+/** The state with the authenticated user in it, by name if it names nobody, or null when it is not an object. */
 function stampedState(text: string, member: YjsMember): StampedState | null {
   let parsed: unknown;
   try {
@@ -298,8 +299,10 @@ function stampedState(text: string, member: YjsMember): StampedState | null {
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return null;
   const shown = parsed as PresenceState;
-  const user = typeof shown.user === 'object' && shown.user !== null ? shown.user : {};
-  const value = { ...shown, user: { ...user, id: member.user_id } };
+  const user: { name?: unknown } = typeof shown.user === 'object' && shown.user !== null ? shown.user : {};
+  const named = typeof user.name === 'string' && user.name.trim() !== '';
+  const name = named ? user.name : member.display_name;
+  const value = { ...shown, user: { ...user, name, id: member.user_id } };
   return { text: JSON.stringify(value), value };
 }
 

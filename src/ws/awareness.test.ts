@@ -50,8 +50,8 @@ test('Y20: awareness reaches all others with state.user.id stamped, and a newcom
   expect(two.awarenessOf(7)).toEqual(stamped);
   one.show([8, 1, {}], [9, 1, { user: 'nobody' }]);
   await two.until('the states', () => two.awarenessOf(9) !== undefined);
-  expect(two.awarenessOf(8)?.state).toEqual({ user: { id: ada.user_id } });
-  expect(two.awarenessOf(9)?.state).toEqual({ user: { id: ada.user_id } });
+  expect(two.awarenessOf(8)?.state).toEqual({ user: { id: ada.user_id, name: 'ada' } });
+  expect(two.awarenessOf(9)?.state).toEqual({ user: { id: ada.user_id, name: 'ada' } });
   const late = await YjsClient.join(server, doc_id, eve);
   expect(late.awarenessOf(7)).toEqual(stamped);
 });
@@ -81,7 +81,7 @@ test('Y21: a client speaks only for clientIDs that its user introduced: anything
       .filter(({ state }) => state.includes('forged')),
   ).toEqual([]);
   const late = await YjsClient.join(server, doc_id, eve);
-  expect(late.awarenessOf(7)).toEqual({ clock: 5, state: { true: 1, user: { id: ada.user_id } } });
+  expect(late.awarenessOf(7)).toEqual({ clock: 5, state: { true: 1, user: { id: ada.user_id, name: 'ada' } } });
   expect(late.awarenessOf(of_json.client)?.state).toMatchObject({ here: true });
 });
 
@@ -108,7 +108,7 @@ test('Y22: the same user may take a clientID along to a new socket; the late clo
   await old.leave();
   fresh.show([8, 1, {}]);
   await watcher.until('what came after', () => watcher.awarenessOf(8) !== undefined);
-  expect(watcher.awarenessOf(7)).toEqual({ clock: 2, state: { at: 'new', user: { id: ada.user_id } } });
+  expect(watcher.awarenessOf(7)).toEqual({ clock: 2, state: { at: 'new', user: { id: ada.user_id, name: 'ada' } } });
 });
 
 test('Y23: a null state, at an equal clock too, takes a clientID away; so does the end of its socket', async () => {
@@ -149,7 +149,7 @@ test('Y24: query awareness is answered with everybody, on whichever wire', async
   expect(states).toHaveLength(2);
   expect(states).toEqual(
     expect.arrayContaining([
-      { v: 1, user: { id: ada.user_id } },
+      { v: 1, user: { id: ada.user_id, name: 'ada' } },
       { here: true, user: { name: 'eve', id: eve.user_id }, cursor: null },
     ]),
   );
@@ -223,6 +223,6 @@ test('Y29: a viewer may show presence', async () => {
   const [one, two] = await Promise.all([YjsClient.join(server, doc_id, ada), YjsClient.join(server, doc_id, eve)]);
   two.show([7, 1, { v: 1 }]);
   await one.until('the state', () => one.awarenessOf(7) !== undefined);
-  expect(one.awarenessOf(7)?.state).toEqual({ v: 1, user: { id: eve.user_id } });
+  expect(one.awarenessOf(7)?.state).toEqual({ v: 1, user: { id: eve.user_id, name: 'eve' } });
   expect(two.of('denied')).toEqual([]);
 });
