@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { ConfigError, readConfig, readDatabaseUrl, SERVICES } from './config.ts';
+import { RATE_LIMITS, type Rate, type RateLimitKind, type RateLimitName } from './protocol/rate-limits.ts';
 
 const REQUIRED = {
   DATABASE_URL: 'postgres://concord@127.0.0.1:5432/concord',
@@ -29,7 +30,13 @@ test('with the required settings alone everything else has its documented defaul
     jwt_secret_previous: null,
     access_token_ttl_s: 900,
     refresh_token_ttl_s: 2_592_000,
-    rate_limits: true,
+    rate_limits: {
+      rates: Object.fromEntries(
+        Object.entries(RATE_LIMITS).map(([name, { count, window_s }]) => [name, { count, window_s }]),
+      ) as Record<RateLimitName, Rate>,
+      sockets_unauthenticated_max: 1_000,
+      block_s: 30,
+    },
     sentry_dsn: null,
     log_level: 'info',
     cors_origins: [],
@@ -78,7 +85,7 @@ test('every setting is read from its variable', () => {
     node_id: 'node-1.eu_west',
     access_token_ttl_s: 60,
     refresh_token_ttl_s: 3_600,
-    rate_limits: false,
+    rate_limits: null,
     sentry_dsn: 'https://key@sentry.example.org/1',
     log_level: 'debug',
     cors_origins: ['https://a.example.org', 'http://localhost:5173'],
@@ -157,4 +164,29 @@ test('limits of numbers are at the named bounds', () => {
 test('a tool beside the server reads the database address alone', () => {
   expect(readDatabaseUrl({ DATABASE_URL: 'postgres://db/concord' })).toBe('postgres://db/concord');
   expect(() => readDatabaseUrl({})).toThrow(new ConfigError('DATABASE_URL', 'is required'));
+});
+
+test('every rate limit is read from its variable', () => {
+  const kinds = Object.entries<RateLimitKind>(RATE_LIMITS);
+  const env = Object.fromEntries(
+    kinds.map(([, { variable, count_min = 1 }], i) => [variable, `${count_min + i}/${i + 1}`]),
+  );
+  const settings = readConfig({
+    ...REQUIRED,
+    ...env,
+    SOCKETS_UNAUTHENTICATED_MAX: '7',
+    SIGN_IN_BLOCK_SECONDS: '3',
+  }).rate_limits;
+  const rates = kinds.map(([name, { count_min = 1 }], i) => [name, { count: count_min + i, window_s: i + 1 }]);
+  expect(settings).toEqual({ rates: Object.fromEntries(rates), sockets_unauthenticated_max: 7, block_s: 3 });
+});
+
+test.each([
+  ['RATE_LIMIT_USER', '100', 'must be such as 12000/60: at least 1 in 1 to 86400 seconds'],
+  ['RATE_LIMIT_USER', '0/60', 'must be such as 12000/60: at least 1 in 1 to 86400 seconds'],
+  ['RATE_LIMIT_USER', '10/86401', 'must be such as 12000/60: at least 1 in 1 to 86400 seconds'],
+  ['RATE_LIMIT_SOCKET_BYTES', '8388607/1', 'must be such as 67108864/32: at least 8388608 in 1 to 86400 seconds'],
+  ['SIGN_IN_BLOCK_SECONDS', '3601', 'must be a whole number from 1 to 3600'],
+])('%s=%s is refused, with limits off too', (variable, value, reason) => {
+  expect(refusal({ [variable]: value, RATE_LIMITS: 'off' })).toMatchObject({ variable, reason });
 });

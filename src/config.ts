@@ -3,6 +3,14 @@
  * nowhere else; a process with a bad setting does not start, and says which variable and why.
  */
 import { LIMITS } from './protocol/limits.ts';
+import {
+  BLOCK_S_MAX,
+  RATE_LIMITS,
+  type Rate,
+  type RateLimitKind,
+  type RateLimitName,
+  type RateLimitSettings,
+} from './protocol/rate-limits.ts';
 
 /** The four services that a process may run. */
 export const SERVICES = ['users', 'documents', 'collaboration', 'worker'] as const;
@@ -28,8 +36,8 @@ export interface Config {
   readonly jwt_secret_previous: string | null;
   readonly access_token_ttl_s: number;
   readonly refresh_token_ttl_s: number;
-  /** Off for load tests only. */
-  readonly rate_limits: boolean;
+  /** Null for load tests only. */
+  readonly rate_limits: RateLimitSettings | null;
   /** Days that the audit log is kept. Months go whole, so what is kept is up to a month more. */
   readonly audit_retention_days: number;
   readonly sentry_dsn: string | null;
@@ -90,7 +98,7 @@ export function readConfig(env: Environment = process.env): Config {
     jwt_secret_previous: secret(env, 'JWT_SECRET_PREVIOUS'),
     access_token_ttl_s: integer(env, 'ACCESS_TOKEN_TTL', 900, 1, 86_400 * 30),
     refresh_token_ttl_s: integer(env, 'REFRESH_TOKEN_TTL', 2_592_000, 1, 86_400 * 3650),
-    rate_limits: choice(env, 'RATE_LIMITS', ['on', 'off'], 'on') === 'on',
+    rate_limits: rateLimits(env),
     audit_retention_days: integer(env, 'AUDIT_RETENTION_DAYS', 400, 30, 36_500),
     sentry_dsn: env.SENTRY_DSN ? url(env, 'SENTRY_DSN', ['https:', 'http:']) : null,
     log_level: choice(env, 'LOG_LEVEL', LOG_LEVELS, 'info'),
@@ -127,6 +135,33 @@ function choice(env: Environment, name: string, allowed: readonly string[], fall
   const value = text(env, name) ?? fallback;
   if (!allowed.includes(value)) throw new ConfigError(name, `must be one of ${allowed.join(', ')}`);
   return value;
+}
+
+/** Every limit is read, so that one which is wrong is found before the limits are turned on. */
+function rateLimits(env: Environment): RateLimitSettings | null {
+  const rates = Object.fromEntries(
+    Object.entries<RateLimitKind>(RATE_LIMITS).map(([name, kind]) => [name, rate(env, kind)]),
+  ) as Record<RateLimitName, Rate>;
+  const settings = {
+    rates,
+    sockets_unauthenticated_max: integer(env, 'SOCKETS_UNAUTHENTICATED_MAX', 1_000, 1, 1_000_000),
+    block_s: integer(env, 'SIGN_IN_BLOCK_SECONDS', 30, 1, BLOCK_S_MAX),
+  };
+  return choice(env, 'RATE_LIMITS', ['on', 'off'], 'on') === 'on' ? settings : null;
+}
+
+/** `count/seconds`. */
+function rate(env: Environment, { variable, count, window_s, count_min = 1 }: RateLimitKind): Rate {
+  const raw = text(env, variable);
+  if (raw === null) return { count, window_s };
+  const [, counted, seconds] = /^(\d{1,12})\/(\d{1,5})$/.exec(raw) ?? [];
+  const asked = { count: Number(counted), window_s: Number(seconds) };
+  if (!(asked.count >= count_min && asked.window_s >= 1 && asked.window_s <= 86_400))
+    throw new ConfigError(
+      variable,
+      `must be such as ${count}/${window_s}: at least ${count_min} in 1 to 86400 seconds`,
+    );
+  return asked;
 }
 
 function url(env: Environment, name: string, protocols: readonly string[]): string {

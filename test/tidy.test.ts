@@ -60,6 +60,7 @@ const BANNED: readonly { what: string; found: RegExp; home: string; instead: str
 /** Packages that one floor hides from all others. */
 const HOMES: Readonly<Record<string, string>> = {
   postgres: 'src/store/',
+  'rate-limiter-flexible': 'src/store/',
   elysia: 'src/http/',
   bullmq: 'src/workers/',
   '@bull-board/api': 'src/workers/',

@@ -96,6 +96,12 @@ export function createMetrics() {
       labelNames: ['news'],
       registers,
     }),
+    rate_limited: new Counter({
+      name: 'concord_rate_limited_total',
+      help: 'What rate limits refused, by limit',
+      labelNames: ['limit'],
+      registers,
+    }),
     ...clusterMetrics(registers),
     ...jobMetrics(registers),
   };
