@@ -1,31 +1,15 @@
 /**
  * The one log: JSON lines on stdout with `timestamp`, `level`, `service` and whatever context the caller has
  * (`request_id`, `user_id`, `doc_id`). Redaction lives here, below everyone, so that no caller can forget it: a secret
- * under any of the named keys is replaced before it is written, at the top and up to two levels down.
+ * under any of the named keys is replaced before it is written, at the top and up to two levels down, and what errors say
+ * is scrubbed (secrets.ts), since they quote what they choked on.
  */
 import pino from 'pino';
 import { isoTime, systemClock } from './clock.ts';
+import { REDACTED, SECRET_KEYS, scrub } from './secrets.ts';
 
 /** A logger; children add context. */
 export type Log = pino.Logger;
-
-const SECRET_KEYS = [
-  'password',
-  'current_password',
-  'new_password',
-  'password_hash',
-  'token',
-  'access_token',
-  'refresh_token',
-  'authorization',
-  'Authorization',
-  'cookie',
-  'secret',
-  'jwt_secret',
-];
-
-/** Where a redacted value stood. */
-export const REDACTED = '[redacted]';
 
 /** Options of {@link createLog}. */
 export interface LogOptions {
@@ -45,21 +29,16 @@ export function createLog(options: LogOptions): Log {
     messageKey: 'message',
     timestamp: () => `,"timestamp":"${isoTime(systemClock.now())}"`,
     formatters: { level: (label) => ({ level: label }) },
-    redact: { paths: SECRET_KEYS.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]), censor: REDACTED },
+    redact: { paths: SECRET_KEYS.flatMap((key) => ['', '*', '*.*'].map((at) => `${at}["${key}"]`)), censor: REDACTED },
     serializers: { error: describeError },
   };
   return options.destination === undefined ? pino(settings) : pino(settings, options.destination);
 }
 
-/** Drops `?token=…` and its like from a URL's query, so that an address may be logged. */
-export function safeUrl(url: string): string {
-  return url.replace(/([?&](?:token|access_token|refresh_token)=)[^&#]*/gi, `$1${REDACTED}`);
-}
-
 /** A thrown value as loggable fields, without what a driver may have attached (query parameters hold user text). */
 export function describeError(error: unknown): { name: string; message: string; code?: string; stack?: string } {
-  if (!(error instanceof Error)) return { name: 'thrown', message: String(error) };
+  if (!(error instanceof Error)) return { name: 'thrown', message: scrub(String(error)) };
   const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
-  const stack = error.stack === undefined ? {} : { stack: safeUrl(error.stack) };
-  return { name: error.name, message: safeUrl(error.message), ...code, ...stack };
+  const stack = error.stack === undefined ? {} : { stack: scrub(error.stack) };
+  return { name: error.name, message: scrub(error.message), ...code, ...stack };
 }

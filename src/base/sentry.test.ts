@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { createReporter, scrub, silentReporter } from './sentry.ts';
+import { createReporter, silentReporter } from './sentry.ts';
 
 const FACTS = { release: '0.1.0', node_id: 'node-1' };
 const JWT = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl';
@@ -31,14 +31,4 @@ test('a report holds the error, its cause and the ids that were named, and no se
   expect(sent).toContain('connect to postgres');
   for (const secret of [JWT, 'eyJhbGci', 'hunter2', 'sslkey=abc']) expect(sent).not.toContain(secret);
   expect(sent).not.toContain('"breadcrumbs":[{');
-});
-
-test('what looks like a secret is scrubbed, what does not is left', () => {
-  expect(scrub(`Authorization: Bearer ${JWT}`)).not.toContain('eyJ');
-  expect(scrub('authorization: Bearer abc.def')).not.toContain('abc.def');
-  expect(scrub('{"refresh_token":"abc","x":1}')).toBe('{"refresh_token":[redacted],"x":1}');
-  expect(scrub('password=hunter2&x=1')).toBe('password=[redacted]&x=1');
-  expect(scrub('https://example.org/a?b=c#d')).toBe('https://example.org/a?[redacted]');
-  expect(scrub('/v1/yjs/1?token=abc')).toBe('/v1/yjs/1?token=[redacted]');
-  expect(scrub('document 0198c5c2 has no owner')).toBe('document 0198c5c2 has no owner');
 });

@@ -5,7 +5,7 @@
  * out, because error messages quote what they choked on.
  */
 import { captureException, close, init, linkedErrorsIntegration, withScope } from '@sentry/bun';
-import { REDACTED, safeUrl } from './log.ts';
+import { scrub } from './secrets.ts';
 
 /** Where bugs are told. */
 export interface ErrorReporter {
@@ -51,22 +51,6 @@ export function createReporter(dsn: string | null, facts: ReporterFacts): ErrorR
       await close(limit_ms);
     },
   };
-}
-
-const SECRETS: readonly (readonly [RegExp, string])[] = [
-  // A JWT, wherever it stands.
-  [/\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*/g, REDACTED],
-  [/\b(Bearer|Basic) +[A-Za-z0-9._~+/=-]+/gi, `$1 ${REDACTED}`],
-  // The query of an address may hold a token under any name.
-  [/(\b[a-z][a-z0-9+.-]*:\/\/[^\s?#"']*)\?[^\s"']*/gi, `$1?${REDACTED}`],
-  // user:password@ of a database's address.
-  [/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@"']+@/gi, `$1${REDACTED}@`],
-  [/("?(?:\w*password|\w*token|authorization|cookie|\w*secret)"?\s*[:=]\s*)("[^"]*"|[^\s,;}&]+)/gi, `$1${REDACTED}`],
-];
-
-/** `text` without what looks like a secret. */
-export function scrub(text: string): string {
-  return SECRETS.reduce((so_far, [pattern, instead]) => so_far.replace(pattern, instead), safeUrl(text));
 }
 
 /** A deep copy of `value` with every string scrubbed. Events are trees: Sentry has normalised them before this. */
