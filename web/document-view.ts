@@ -22,6 +22,9 @@ import { shareDialog } from './share-dialog.ts';
 import { toolbar } from './toolbar.ts';
 import { pageLink, type SignedInApp, type View } from './view.ts';
 
+/** People are told that the document is full no more often than this. */
+const FULL_SAID_EACH_MS = 20_000;
+
 /** The view at `/d/<id>`. */
 export function documentView(app: SignedInApp, id: string): View {
   const view = new DocumentView(app, id);
@@ -42,6 +45,8 @@ class DocumentView {
   #closed = false;
   /** How many times the role was asked for. */
   #asked = 0;
+  /** When people were last told that the document is full, on the monotonic clock. */
+  #full_said_at = Number.NEGATIVE_INFINITY;
 
   constructor(
     private readonly app: SignedInApp,
@@ -106,6 +111,7 @@ class DocumentView {
       changed: () => this.#changed(),
       synced: () => this.#synced(),
       newsCame: (refused) => void this.#ask(refused),
+      full: () => this.#saidFull(),
       ended: (code) => void this.#ended(code),
     });
     if (live.is_opened) this.#edit();
@@ -147,6 +153,14 @@ class DocumentView {
   readonly #lookedAt = (): void => {
     if (document.visibilityState === 'visible' && this.#live !== null) void this.#ask(false);
   };
+
+  /** Says it once in a while, not at every key. */
+  #saidFull(): void {
+    const now = performance.now();
+    if (now - this.#full_said_at < FULL_SAID_EACH_MS) return;
+    this.#full_said_at = now;
+    notice('This document is full. What you write is not saved until something is deleted.');
+  }
 
   /** Asks what the document is called and what one may do. `refused`: the server has just refused an edit. */
   async #ask(refused: boolean): Promise<void> {

@@ -13,7 +13,7 @@ import * as decoding from 'lib0/decoding';
 import { WebsocketProvider } from 'y-websocket';
 import * as Y from 'yjs';
 import { CLOSE } from '../src/protocol/close.ts';
-import { MESSAGE, SYNC } from '../src/protocol/yjs-wire.ts';
+import { DOCUMENT_FULL, MESSAGE, SYNC } from '../src/protocol/yjs-wire.ts';
 import { colorOf } from './colors.ts';
 import { type SaveWord, saveWord, Unacked } from './save-state.ts';
 import { type Session, SignedOut, type User } from './session.ts';
@@ -26,6 +26,8 @@ export interface LiveWatcher {
   synced(): void;
   /** What one may do with the document, or its title, may have changed. `refused`: the server refused an edit. */
   newsCame(refused: boolean): void;
+  /** The server refused an edit because the document is full; it takes it by itself once there is room. */
+  full(): void;
   /** The server closed the connection for good, with one of the codes of src/protocol/close.ts. */
   ended(code: number): void;
 }
@@ -118,7 +120,11 @@ export class LiveDocument {
       decoding.readVarUint(decoder); // revision; of one's own edits only the count of frames tells
       if (decoding.hasContent(decoder)) this.#acked(decoding.readVarUint(decoder));
     };
-    provider.messageHandlers[MESSAGE.AUTH] = () => this.#watcher?.newsCame(true);
+    provider.messageHandlers[MESSAGE.AUTH] = (_, decoder) => {
+      decoding.readVarUint(decoder); // 0: a write was refused
+      if (decoding.readVarString(decoder) === DOCUMENT_FULL) this.#watcher?.full();
+      else this.#watcher?.newsCame(true);
+    };
     provider.on('status', ({ status }) => {
       if (status === 'connected') this.#unacked.opened();
       else if (!provider.wsconnected) this.#lost_since ??= performance.now();
