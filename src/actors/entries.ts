@@ -58,10 +58,14 @@ export type Entry =
     }
   /** `whole`: it is a SyncStep2, everything that the server lacked when it asked. */
   | { readonly kind: 'update'; readonly member: YjsMember; readonly update: Uint8Array; readonly whole: boolean }
-  | { readonly kind: 'sync'; readonly member: YjsMember; readonly state_vector: Uint8Array }
+  /** `ask`: the member wants to be asked in turn for what it has and the server lacks. */
+  | { readonly kind: 'sync'; readonly member: YjsMember; readonly state_vector: Uint8Array; readonly ask?: boolean }
   | { readonly kind: 'awareness'; readonly member: YjsMember; readonly entries: readonly AwarenessEntry[] }
   | { readonly kind: 'query_awareness'; readonly member: YjsMember }
   | { readonly kind: 'presence'; readonly member: JsonMember; readonly state: PresenceState };
 
 /** The entries that make a connection a member. */
 export type JoinEntry = Extract<Entry, { readonly kind: 'join_json' | 'join_yjs' }>;
+
+/** The entry that asks for what a member lacks. */
+export type SyncEntry = Extract<Entry, { readonly kind: 'sync' }>;

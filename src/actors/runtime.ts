@@ -23,7 +23,7 @@ import { Broadcast, type Outgoing } from './broadcast.ts';
 import { textCursors } from './cursors.ts';
 import { DocumentSize, type SizeNews } from './document-size.ts';
 import { EditLog, entryEvent } from './edit-log.ts';
-import type { DeltaEdit, EditOutcome, Entry, ResumePoint } from './entries.ts';
+import type { DeltaEdit, EditOutcome, Entry, ResumePoint, SyncEntry } from './entries.ts';
 import type { Ledger } from './ledger.ts';
 import { type JsonMember, type Member, tell, type YjsMember } from './member.ts';
 import { type Updates, updatesByMember } from './member-updates.ts';
@@ -151,7 +151,7 @@ export class DocumentRuntime {
         return all === undefined ? undefined : this.#yjsUpdates(entry.member, all, out);
       }
       case 'sync':
-        return this.#answerSync(entry.member, entry.state_vector, out);
+        return this.#answerSync(entry.member, entry, out);
       case 'awareness':
         return this.members.awareness(entry.member, entry.entries);
       case 'query_awareness':
@@ -232,12 +232,13 @@ export class DocumentRuntime {
 
   #yjsUpdates(member: YjsMember, updates: Updates, out: Outbox): void {
     if (!this.members.has(member)) return;
-    const { bytes, whole } = updates;
-    if (!roleAllows(member.role, 'editor')) return this.#viewerUpdates(member, bytes, out);
+    const { bytes } = updates;
+    if (!roleAllows(member.role, 'editor')) return this.#viewerUpdates(member, updates, out);
     const known = (): boolean => bytes.every((update) => this.replica.covers(update));
     if (this.#status.state === 'read_only') {
       // Its edits stay in the client's own document and come again when it is back.
-      if (!known()) this.members.expel(member, CLOSE.OVERLOADED, 'read-only: storage is away');
+      if (known()) this.#took(member, updates, false);
+      else this.members.expel(member, CLOSE.OVERLOADED, 'read-only: storage is away');
       return;
     }
     const { taken, refused } = this.#size.admit(bytes);
@@ -246,9 +247,7 @@ export class DocumentRuntime {
     const applied = this.replica.applyUpdates(taken);
     if (applied.kind === 'changed') this.#recordYjs(member, applied.change, taken.length, out);
     if (applied.malformed) return this.members.expel(member, CLOSE.MALFORMED, 'an update does not decode');
-    const { epoch, durable_rev } = this.ledger;
-    const missing = applied.missing || refused;
-    this.#acks.took(member, bytes.length, this.log.head, { missing, whole, epoch, durable_rev });
+    this.#took(member, updates, applied.missing || refused);
     if (applied.missing) member.send(step1Frame(this.replica.stateVector()));
   }
 
@@ -264,9 +263,9 @@ export class DocumentRuntime {
    * A viewer's edits are refused. What the viewer's client does by itself is not an edit: formatting that it cleaned up is
    * taken when the text reads the same without, and what a lost owner left with it, it is told to drop.
    */
-  #viewerUpdates(member: YjsMember, bytes: readonly Uint8Array[], out: Outbox): void {
+  #viewerUpdates(member: YjsMember, updates: Updates, out: Outbox): void {
     let refused = false;
-    for (const update of bytes) {
+    for (const update of updates.bytes) {
       if (this.replica.covers(update)) continue;
       const { kind, ghosts } = this.replica.judgeViewer(update);
       if (ghosts !== null) member.send(updateFrame(ghosts));
@@ -279,6 +278,13 @@ export class DocumentRuntime {
       if (looked && change === null) this.#suspects.add(member);
     }
     if (refused) member.send(deniedFrame('permission denied'));
+    this.#took(member, updates, refused);
+  }
+
+  /** A member's updates are worked off; `missing`: something of them is not in the document. */
+  #took(member: YjsMember, { bytes, whole }: Updates, missing: boolean): void {
+    const { epoch, durable_rev } = this.ledger;
+    this.#acks.took(member, bytes.length, this.log.head, { missing, whole, epoch, durable_rev });
   }
 
   /** Sends what is ready; before somebody joins too, so that they get it in the state and not twice. */
@@ -341,7 +347,7 @@ export class DocumentRuntime {
   }
 
   /** Sends what a client with this state vector lacks; edits of this very turn go first, as the others get them. */
-  #answerSync(member: YjsMember, state_vector: Uint8Array, out: Outbox): void {
+  #answerSync(member: YjsMember, { state_vector, ask }: SyncEntry, out: Outbox): void {
     if (!this.members.has(member)) return;
     this.#send(out);
     let missing: Uint8Array[];
@@ -353,6 +359,7 @@ export class DocumentRuntime {
     // A stock client calls itself synchronised at the step 2, so that comes last.
     const last = missing.length - 1;
     for (const [i, update] of missing.entries()) member.send(i < last ? updateFrame(update) : step2Frame(update));
+    if (ask === true) member.send(step1Frame(this.replica.stateVector()));
   }
 
   #left(member: Member): void {

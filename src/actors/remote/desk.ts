@@ -163,7 +163,7 @@ export class Desk {
       case 'update':
         return { kind: 'update', member: member as YjsMember, update: item.update, whole: item.whole };
       case 'sync':
-        return { kind: 'sync', member: member as YjsMember, state_vector: item.state_vector };
+        return { kind: 'sync', member: member as YjsMember, state_vector: item.state_vector, ask: item.ask ?? false };
       case 'awareness':
         return { kind: 'awareness', member: member as YjsMember, entries: item.entries };
       case 'query_awareness':

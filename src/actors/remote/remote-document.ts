@@ -144,7 +144,7 @@ export class RemoteDocument implements DocumentHandle {
         link.post({ t: 'update', doc, m, update: entry.update, whole: entry.whole });
         return true;
       case 'sync':
-        link.post({ t: 'sync', doc, m, state_vector: entry.state_vector });
+        link.post({ t: 'sync', doc, m, state_vector: entry.state_vector, ask: entry.ask ?? false });
         return true;
       case 'awareness':
         link.post({ t: 'awareness', doc, m, entries: entry.entries });
