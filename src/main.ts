@@ -21,7 +21,7 @@ import { createUserService } from './services/users.ts';
 import { createWorkerService } from './services/worker.ts';
 import { createQueueBoard } from './workers/board.ts';
 import { QUEUE_NAMES, type Queues } from './workers/queues.ts';
-import type { SocketData } from './ws/session.ts';
+import type { SocketData } from './ws/parts.ts';
 
 /** A running server. */
 export interface Running {

@@ -34,6 +34,10 @@ export const LIMITS = {
   awareness_clients_per_socket_max: 16,
   /** Entries of one awareness message; a stock client repeats what it knows of everybody when it connects. */
   awareness_clients_per_frame_max: 10_000,
+  /** Documents and sessions of documents on one socket of the Hocuspocus door. */
+  documents_per_socket_max: 256,
+  /** The name of a document on that door: its id, and perhaps a session. */
+  document_name_bytes_max: 256,
   /** Unsent bytes of one socket; beyond it the reader is too slow and is closed with 1013. */
   socket_backlog_bytes_max: 16 * 1024 * 1024,
   /** Unsent bytes at which the line is cut without a word, should they gather faster than they are looked at. */
@@ -85,6 +89,8 @@ export const LIMITS = {
 export const TIMES = {
   /** Without any frame for 30 s a y-websocket client reconnects: stay well below. */
   keep_alive_ms: 20_000,
+  /** On the Hocuspocus door, where a socket opens without a token, somebody is to be let in within this time. */
+  sign_in_ms: 60_000,
   /** Stock awareness drops a peer not renewed for 30 s. */
   awareness_renew_ms: 15_000,
   /** How long those who wait for no edit of their own may be behind with what is on disk. */

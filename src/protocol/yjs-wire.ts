@@ -129,3 +129,10 @@ export function ackFrame(epoch: number, rev: number, frames?: number): Uint8Arra
   if (frames !== undefined) encoding.writeVarUint(encoder, frames);
   return encoding.toUint8Array(encoder);
 }
+
+/** How many of a member's update frames an ack covers; null when it does not say. */
+export function readAckFrames(frame: Uint8Array): number | null {
+  const decoder = decoding.createDecoder(frame);
+  for (let i = 0; i < 3; i++) decoding.readVarUint(decoder);
+  return decoding.hasContent(decoder) ? decoding.readVarUint(decoder) : null;
+}

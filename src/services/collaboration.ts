@@ -21,8 +21,8 @@ import { RenewablePool } from '../store/pool.ts';
 import { connectRedis } from '../store/redis.ts';
 import { type Doors, openDoors } from '../ws/doors.ts';
 import { SocketHub } from '../ws/hub.ts';
+import type { DoorParts } from '../ws/parts.ts';
 import { RightsWatch } from '../ws/rights.ts';
-import type { DoorParts } from '../ws/session.ts';
 import { TopicFanout } from '../ws/topics.ts';
 import type { NodeParts } from './node.ts';
 
@@ -171,6 +171,7 @@ export function createCollaborationService(
         sql,
         documents: router,
         hub,
+        names: fanout.names,
         authenticate,
         reportError: (error, context) => node.reporter.report(error, context),
       }),

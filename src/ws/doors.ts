@@ -5,8 +5,9 @@
 import type { Server, ServerWebSocket, WebSocketHandler } from 'bun';
 import { ConcordError, errorBody } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
+import { HocuspocusSocket } from './hocuspocus.ts';
 import { JsonSession } from './json.ts';
-import type { DoorParts, Hello, SocketData } from './session.ts';
+import type { DoorParts, Hello, SocketData } from './parts.ts';
 import { YjsSession } from './yjs.ts';
 
 /** The doors of a node. */
@@ -21,6 +22,7 @@ export function openDoors(parts: DoorParts): Doors {
   const doors = [
     { path: /^\/v1\/collab\/([^/]*)\/?$/, make: JsonSession.make(parts) },
     { path: /^\/v1\/yjs\/([^/]*)\/?$/, make: YjsSession.make(parts) },
+    { path: /^\/v1\/hocuspocus\/?$/, make: HocuspocusSocket.make(parts) },
   ];
   return {
     take(request, server) {
@@ -29,7 +31,7 @@ export function openDoors(parts: DoorParts): Doors {
         const match = path.exec(url.pathname);
         if (match === null) continue;
         const hello = readHello(request, url, match[1] ?? '', parts);
-        const data: SocketData = { hello, session: null, makeSession: make };
+        const data: SocketData = { hello, handler: null, makeHandler: make };
         return server.upgrade(request, { data }) ? undefined : upgradeRequired(hello.request_id);
       }
       return null;
@@ -37,21 +39,21 @@ export function openDoors(parts: DoorParts): Doors {
     handlers: {
       // JSON frames have a smaller bound of their own; beyond this one Bun itself closes with 1009.
       maxPayloadLength: LIMITS.yjs_frame_bytes_max,
-      // A reader that is too slow is told so (checkBacklog); this cuts the line of one that outruns even that.
+      // A reader that is too slow is told so (isTooSlow); this cuts the line of one that outruns even that.
       backpressureLimit: LIMITS.socket_backlog_bytes_hard_max,
       closeOnBackpressureLimit: true,
       idleTimeout: 60,
       sendPings: true,
       perMessageDeflate: false,
       open(socket) {
-        socket.data.session = socket.data.makeSession(socket, socket.data.hello);
-        void socket.data.session.begin();
+        socket.data.handler = socket.data.makeHandler(socket, socket.data.hello);
+        socket.data.handler.begin();
       },
       message(socket: ServerWebSocket<SocketData>, message) {
-        socket.data.session?.receive(message);
+        socket.data.handler?.receive(message);
       },
       close(socket) {
-        socket.data.session?.gone();
+        socket.data.handler?.gone();
       },
     },
   };

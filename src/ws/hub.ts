@@ -1,6 +1,6 @@
 /**
- * All sockets of this node, by session and by document, so that what changes elsewhere reaches them: a role, a deleted
- * document, a session that ended, a token whose time is up.
+ * All sockets of this node, and all who are on a document through them, by session and by document, so that what changes
+ * elsewhere reaches them: a role, a deleted document, a session that ended, a token whose time is up.
  */
 import type { Signal } from '../actors/gateway.ts';
 import type { Clock, Timer } from '../base/clock.ts';
@@ -16,12 +16,19 @@ const ENDED_KEPT_MS = 30_000;
 
 /** A socket, as the hub sees it. */
 export interface WatchedSocket {
+  keepAlive(): void;
+  /** Looks whether the socket may stay open. */
+  sweep(): void;
+  close(code: CloseCode, reason: string): void;
+}
+
+/** Somebody's connection on a document, as the hub sees it. A socket has one, or on the Hocuspocus door any number. */
+export interface WatchedMember {
   readonly doc_id: string;
   /** Null until the token was checked. */
   readonly caller: Caller | null;
-  rightsChanged(): void;
-  keepAlive(): void;
-  checkBacklog(): void;
+  /** This user has another role on the document now, or with null none. */
+  rightsChanged(user_id: string, role: Role | null): void;
   close(code: CloseCode, reason: string): void;
 }
 
@@ -33,9 +40,10 @@ export interface OpenDocuments {
 
 /** See the head of this file. */
 export class SocketHub {
-  readonly #all = new Set<WatchedSocket>();
-  readonly #by_login = new Map<string, Set<WatchedSocket>>();
-  readonly #by_document = new Map<string, Set<WatchedSocket>>();
+  readonly #sockets = new Set<WatchedSocket>();
+  readonly #members = new Set<WatchedMember>();
+  readonly #by_login = new Map<string, Set<WatchedMember>>();
+  readonly #by_document = new Map<string, Set<WatchedMember>>();
   /** Sessions that ended a moment ago, and when. */
   readonly #ended = new Map<string, number>();
   readonly #timers: Timer[];
@@ -47,61 +55,72 @@ export class SocketHub {
     this.#timers = [
       clock.every(SWEEP_MS, () => this.#sweep()),
       clock.every(TIMES.keep_alive_ms, () => {
-        for (const session of this.#all) session.keepAlive();
+        for (const socket of this.#sockets) socket.keepAlive();
       }),
     ];
   }
 
   /** How many sockets there are. */
   get size(): number {
-    return this.#all.size;
+    return this.#sockets.size;
   }
 
-  /** All of them, to look at. */
-  get members(): Iterable<WatchedSocket> {
-    return this.#all;
+  /** All who are on a document, to look at. */
+  get members(): Iterable<WatchedMember> {
+    return this.#members;
   }
 
-  /** Takes a socket in; its user is not known yet. */
-  add(session: WatchedSocket): void {
-    this.#all.add(session);
-    put(this.#by_document, session.doc_id, session);
+  /** Takes a socket in. */
+  addSocket(socket: WatchedSocket): void {
+    this.#sockets.add(socket);
   }
 
-  /** Lets a socket go. */
-  remove(session: WatchedSocket): void {
-    this.#all.delete(session);
-    drop(this.#by_document, session.doc_id, session);
-    if (session.caller !== null) drop(this.#by_login, session.caller.session_id, session);
+  /** Lets a socket go; its members are let go one by one. */
+  removeSocket(socket: WatchedSocket): void {
+    this.#sockets.delete(socket);
   }
 
-  /** The socket's caller changes by `change`. */
-  moved(session: WatchedSocket, change: () => void): void {
-    if (session.caller !== null) drop(this.#by_login, session.caller.session_id, session);
+  /** Takes a member in; its user is not known yet. */
+  add(member: WatchedMember): void {
+    this.#members.add(member);
+    put(this.#by_document, member.doc_id, member);
+  }
+
+  /** Lets a member go. */
+  remove(member: WatchedMember): void {
+    this.#members.delete(member);
+    drop(this.#by_document, member.doc_id, member);
+    if (member.caller !== null) drop(this.#by_login, member.caller.session_id, member);
+  }
+
+  /** The member's caller changes by `change`. */
+  moved(member: WatchedMember, change: () => void): void {
+    if (member.caller !== null) drop(this.#by_login, member.caller.session_id, member);
     change();
-    if (session.caller === null || !this.#all.has(session)) return;
-    put(this.#by_login, session.caller.session_id, session);
-    if (this.#ended.has(session.caller.session_id)) session.close(CLOSE.UNAUTHENTICATED, 'signed out');
+    if (member.caller === null || !this.#members.has(member)) return;
+    put(this.#by_login, member.caller.session_id, member);
+    if (this.#ended.has(member.caller.session_id)) member.close(CLOSE.UNAUTHENTICATED, 'signed out');
   }
 
   /** Acts on what changed. */
   signal(signal: Signal): void {
     switch (signal.type) {
       case 'role': {
-        for (const session of this.#by_document.get(signal.doc_id) ?? []) session.rightsChanged();
+        for (const member of this.#by_document.get(signal.doc_id) ?? [])
+          member.rightsChanged(signal.user_id, signal.role);
         this.documents.role(signal.doc_id, signal.user_id, signal.role);
         return;
       }
       case 'document_deleted': {
-        for (const session of [...(this.#by_document.get(signal.doc_id) ?? [])])
-          session.close(CLOSE.NOT_FOUND, 'the document was deleted');
+        for (const member of [...(this.#by_document.get(signal.doc_id) ?? [])])
+          member.close(CLOSE.NOT_FOUND, 'the document was deleted');
         this.documents.deleted(signal.doc_id);
         return;
       }
       case 'session_ended': {
         this.#ended.set(signal.session_id, this.clock.now());
-        for (const session of [...(this.#by_login.get(signal.session_id) ?? [])])
-          session.close(CLOSE.UNAUTHENTICATED, 'signed out');
+        for (const member of [...(this.#by_login.get(signal.session_id) ?? [])])
+          member.close(CLOSE.UNAUTHENTICATED, 'signed out');
         return;
       }
     }
@@ -112,11 +131,11 @@ export class SocketHub {
    * Resolves when the last was told.
    */
   async closeAll(spread_ms: number): Promise<void> {
-    const sessions = [...this.#all];
-    const steps = Math.min(sessions.length, 20);
+    const sockets = [...this.#sockets];
+    const steps = Math.min(sockets.length, 20);
     for (let step = 0; step < steps; step++) {
-      for (let i = step; i < sessions.length; i += steps)
-        sessions[i]?.close(CLOSE.RESTART, 'the node is restarting; reconnect');
+      for (let i = step; i < sockets.length; i += steps)
+        sockets[i]?.close(CLOSE.RESTART, 'the node is restarting; reconnect');
       if (step < steps - 1) await new Promise<void>((resolve) => this.clock.after(spread_ms / steps, resolve));
     }
   }
@@ -128,24 +147,23 @@ export class SocketHub {
 
   #sweep(): void {
     const now = this.clock.now();
-    for (const session of [...this.#all]) {
-      if (session.caller !== null && session.caller.expires_at <= now / 1000)
-        session.close(CLOSE.UNAUTHENTICATED, 'the token has expired');
-      else session.checkBacklog();
-    }
+    for (const member of [...this.#members])
+      if (member.caller !== null && member.caller.expires_at <= now / 1000)
+        member.close(CLOSE.UNAUTHENTICATED, 'the token has expired');
+    for (const socket of [...this.#sockets]) socket.sweep();
     for (const [session_id, ended_at] of this.#ended)
       if (now - ended_at > ENDED_KEPT_MS) this.#ended.delete(session_id);
   }
 }
 
-function put(map: Map<string, Set<WatchedSocket>>, key: string, session: WatchedSocket): void {
+function put(map: Map<string, Set<WatchedMember>>, key: string, member: WatchedMember): void {
   const set = map.get(key);
-  if (set === undefined) map.set(key, new Set([session]));
-  else set.add(session);
+  if (set === undefined) map.set(key, new Set([member]));
+  else set.add(member);
 }
 
-function drop(map: Map<string, Set<WatchedSocket>>, key: string, session: WatchedSocket): void {
+function drop(map: Map<string, Set<WatchedMember>>, key: string, member: WatchedMember): void {
   const set = map.get(key);
-  set?.delete(session);
+  set?.delete(member);
   if (set?.size === 0) map.delete(key);
 }

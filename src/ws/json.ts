@@ -15,7 +15,8 @@ import { type DeltaOps, parseDelta } from '../protocol/content/delta.ts';
 import { ConcordError, errorBody, invalid, invalidField } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { type ClientMessage, type PresenceState, readClientMessage } from '../protocol/messages.ts';
-import { type DoorParts, type Hello, type Identity, Session, type SocketData } from './session.ts';
+import type { DoorParts, Hello, Identity, SocketData } from './parts.ts';
+import { Session } from './session.ts';
 import { topics } from './topics.ts';
 
 /** See the head of this file. */

@@ -10,7 +10,8 @@ import { CLOSE } from '../protocol/close.ts';
 import { type ConcordError, invalidField } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { awarenessFrame, readYjsFrame, type YjsFrame } from '../protocol/yjs-wire.ts';
-import { type DoorParts, type Hello, type Identity, Session, type SocketData } from './session.ts';
+import type { DoorParts, Hello, Identity, SocketData } from './parts.ts';
+import { Session } from './session.ts';
 import { type PublishingMember, topics } from './topics.ts';
 
 const STILL_HERE = awarenessFrame([]);
@@ -69,6 +70,7 @@ export class YjsSession extends Session {
       wire: 'yjs',
       acks,
       socket,
+      named: null,
       member_id: nextMemberId(),
       place: 'here',
       user_id: identity.caller.user_id,
