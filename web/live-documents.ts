@@ -40,6 +40,8 @@ export class LiveDocuments {
       changed: leaveWhenSafe,
       synced: leaveWhenSafe,
       newsCame: (refused) => refused && this.discard(live),
+      // It gets in by itself when somebody makes room.
+      full: () => {},
       ended: () => this.discard(live),
     });
     leaveWhenSafe();
