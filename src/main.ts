@@ -13,9 +13,11 @@ import { DashboardSessions } from './domain/dashboard-sessions.ts';
 import type { QueueBoard } from './domain/queue-board.ts';
 import { ADMIN_PATH, BOARD_PATH } from './http/admin-guard.ts';
 import { createHttpApp } from './http/app.ts';
+import { HttpLimits } from './http/limits.ts';
 import { rememberPeer } from './http/request.ts';
 import { TIMES } from './protocol/limits.ts';
 import { createCollaborationService } from './services/collaboration.ts';
+import { createRateLimits } from './services/limits.ts';
 import { createNode, type NodeParts, storesAnswer } from './services/node.ts';
 import { createUserService } from './services/users.ts';
 import { createWorkerService } from './services/worker.ts';
@@ -41,6 +43,7 @@ export async function startServer(node: NodeParts): Promise<Running> {
   const worker = createWorkerService(node);
   const collaboration = createCollaborationService(node, (doc_id) => worker.queues.snapshots.ask({ doc_id }));
   const { gateway, signals } = collaboration;
+  const limits = createRateLimits(node);
   const users = createUserService(node, signals);
   const authenticate = (token: string) => users.sessions.authenticate(token);
   const doors = collaboration.doors(authenticate);
@@ -57,6 +60,7 @@ export async function startServer(node: NodeParts): Promise<Running> {
     version: packageFile.version,
     reporter: node.reporter,
     authenticate,
+    limits: limits === null ? null : new HttpLimits(limits),
     isAdmin: (user_id) => users.accounts.isAdmin(user_id),
     ready: async () => (draining ? { ok: false, reason: 'this node is shutting down' } : await storesAnswer(node)),
     users: runs('users') ? { ...users, sql } : null,

@@ -42,7 +42,7 @@ export function cookieToken(request: Request): string | null {
 }
 
 /**
- * Lets admins pass. Errors: UNAUTHENTICATED, TOKEN_EXPIRED, TOKEN_REVOKED; FORBIDDEN (not an admin, or a change that was
+ * Lets admins pass. Errors: UNAUTHENTICATED, TOKEN_EXPIRED, TOKEN_REVOKED, RATE_LIMITED; FORBIDDEN (not an admin, or a change that was
  * not asked for by our own page).
  */
 export async function requireAdmin(request: Request, parts: GuardParts): Promise<void> {
@@ -52,7 +52,11 @@ export async function requireAdmin(request: Request, parts: GuardParts): Promise
     return;
   }
   const caller = await cookieCaller(request, parts);
-  if (caller === null) throw new ConcordError('UNAUTHENTICATED');
+  if (caller === null) {
+    await parts.limits?.address(request);
+    throw new ConcordError('UNAUTHENTICATED');
+  }
+  await parts.limits?.user(request, caller.user_id, 1);
   if (caller.role !== 'admin') throw new ConcordError('FORBIDDEN', 'This account is not an admin.');
   if (request.method !== 'GET' && request.method !== 'HEAD') requireSameOrigin(request);
 }

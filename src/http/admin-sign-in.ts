@@ -76,7 +76,9 @@ async function signIn(request: Request, parts: GuardParts): Promise<Response> {
     throw error;
   }
   try {
-    const token = await parts.dashboard.signIn(asked, exchangeOf(request));
+    const exchange = exchangeOf(request);
+    const prove = () => parts.dashboard.signIn(asked, exchange);
+    const token = await (parts.limits === null ? prove() : parts.limits.signIn(exchange, asked.email, prove));
     return seeOther(BOARD_PATH, cookieHeader(request, token, DASHBOARD_SESSION_S, parts.trust_proxy));
   } catch (error) {
     const { status, message } = asConcordError(error);

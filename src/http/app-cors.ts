@@ -7,7 +7,7 @@ import { ConcordError, errorBody } from '../protocol/errors.ts';
 import { jsonResponse } from './errors.ts';
 
 /** What a page may read of a response besides its body. */
-const EXPOSED = 'x-request-id, retry-after, allow';
+const EXPOSED = 'x-request-id, retry-after, allow, ratelimit-limit, ratelimit-remaining, ratelimit-reset';
 const REQUEST_HEADERS = 'authorization, content-type, x-request-id';
 const PREFLIGHT_LIFE_S = '600';
 

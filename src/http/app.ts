@@ -32,6 +32,7 @@ import type { EndpointServices } from './endpoint.ts';
 import { jsonResponse, refusal } from './errors.ts';
 import { type HealthParts, healthRoutes } from './health.ts';
 import { historyRoutes } from './history.ts';
+import { limitHeaders } from './limits.ts';
 import { linkRoutes } from './links.ts';
 import { permissionRoutes } from './permissions.ts';
 import { presenceRoutes } from './presence.ts';
@@ -155,6 +156,7 @@ function finish(parts: HttpParts, request: Request, path: string, exchange: Exch
   const { headers } = response;
   headers.set('x-request-id', exchange.request_id);
   for (const [name, value] of COMMON_HEADERS) if (!headers.has(name)) headers.set(name, value);
+  if (exchange.standing !== null) for (const [name, value] of limitHeaders(exchange.standing)) headers.set(name, value);
   for (const [name, value] of corsHeaders(request, parts.cors_origins)) headers.set(name, value);
 
   const duration_ms = parts.clock.monotonic() - exchange.started_at;

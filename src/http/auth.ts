@@ -77,7 +77,11 @@ function signInRoutes(app: Elysia, { accounts }: AuthParts, services: EndpointSe
     data: SIGNED_IN,
     example: SIGNED_IN_EXAMPLE,
     errors: ['WEAK_PASSWORD', 'EMAIL_TAKEN'],
-    handle: ({ body, context }) => accounts.register(body, context),
+    limit: 'register',
+    async handle({ body, context }) {
+      await services.limits?.registration(context, body.email);
+      return accounts.register(body, context);
+    },
   });
   endpoint(app, services, {
     method: 'POST',
@@ -92,7 +96,10 @@ function signInRoutes(app: Elysia, { accounts }: AuthParts, services: EndpointSe
     data: SIGNED_IN,
     example: SIGNED_IN_EXAMPLE,
     errors: ['INVALID_CREDENTIALS'],
-    handle: ({ body, context }) => accounts.signIn(body, context),
+    handle({ body, context }) {
+      const prove = () => accounts.signIn(body, context);
+      return services.limits === null ? prove() : services.limits.signIn(context, body.email, prove);
+    },
   });
 }
 
@@ -111,6 +118,7 @@ function tokenRoutes(app: Elysia, { sessions }: AuthParts, services: EndpointSer
     data: PAIR,
     example: PAIR_EXAMPLE,
     errors: ['UNAUTHENTICATED', 'TOKEN_EXPIRED', 'TOKEN_REVOKED'],
+    limit: 'refresh',
     handle: ({ body, context }) => sessions.refresh(body.refresh_token, context),
   });
   endpoint(app, services, {

@@ -4,6 +4,7 @@ import Type from 'typebox';
 import { type ContentParts, readContent } from '../domain/content.ts';
 import { CONTENT_FORMAT, CONTENT_VALUE, REV_QUERY, revision } from './content-schemas.ts';
 import { type EndpointServices, endpoint } from './endpoint.ts';
+import { contentCost } from './limits.ts';
 import { idParams, strictObject } from './schemas.ts';
 
 /** The routes of content. */
@@ -17,6 +18,7 @@ export function contentRoutes(parts: ContentParts, services: EndpointServices): 
       'For viewers. What is being typed just now is in it, even before it is on disk. With `rev` the text as it was ' +
       'at that revision.',
     auth: 'user',
+    cost: contentCost,
     params: idParams('id'),
     query: strictObject({ format: Type.Optional(CONTENT_FORMAT), rev: REV_QUERY }),
     status: 200,

@@ -12,6 +12,7 @@ export interface DocumentedSpec {
   readonly summary: string;
   readonly description: string;
   readonly auth: 'none' | 'user' | 'admin';
+  readonly unlimited?: true;
   readonly params?: TObject;
   readonly query?: TObject;
   readonly body?: TSchema;
@@ -48,6 +49,7 @@ export function codesOf(spec: DocumentedSpec): readonly ErrorCode[] {
   if (spec.auth !== 'none') codes.push('UNAUTHENTICATED', 'TOKEN_EXPIRED', 'TOKEN_REVOKED');
   if (spec.auth === 'admin') codes.push('FORBIDDEN');
   if (spec.body !== undefined) codes.push('PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE');
+  if (spec.unlimited === undefined) codes.push('RATE_LIMITED');
   codes.push(...spec.errors, 'INTERNAL', 'UNAVAILABLE');
   return [...new Set(codes)];
 }

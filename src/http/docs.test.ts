@@ -24,6 +24,7 @@ const app = createHttpApp({
   worker: null,
   ready: async () => ({ ok: true }),
   authenticate: async () => ({ ok: false, code: 'UNAUTHENTICATED' }),
+  limits: null,
   isAdmin: async () => false,
   reporter: silentReporter,
 } satisfies HttpParts);

@@ -16,6 +16,7 @@ import { LIMITS } from '../protocol/limits.ts';
 import { ROLES } from '../protocol/messages.ts';
 import { CONTENT_FORMAT, CONTENT_VALUE, revision } from './content-schemas.ts';
 import { type EndpointServices, endpoint } from './endpoint.ts';
+import { bodyCost } from './limits.ts';
 import { idParams, moment, oneOf, PAGE_FIELDS, pageOf, readPage, strictObject, text, toPage, uuid } from './schemas.ts';
 
 const TITLE = text(1, LIMITS.title_chars_max, 'The title; characters are Unicode code points', 'Minutes of Monday');
@@ -78,6 +79,8 @@ function addCreate(app: Elysia, parts: DocumentParts, services: EndpointServices
       content: { format: 'markdown', value: '# Minutes\n\nAll were there.' },
     },
     body_bytes_max: LIMITS.create_body_bytes_max,
+    cost: bodyCost,
+    limit: 'documents',
     status: 201,
     data: DOCUMENT,
     example: EXAMPLE,

@@ -2,8 +2,8 @@
  * One route, said once. An {@link EndpointSpec} is what the server enforces and what the OpenAPI page prints: who may
  * call, what must be sent, what comes back and which refusals there are. A route has no other way in.
  *
- * The order of checks is part of the contract: who calls (401, 403), then the ids in the path, the query, the body (415,
- * 413, 422), and only then the handler, which sees nothing that has not passed. Elysia routes the request and hands it
+ * The order of checks is part of the contract: who calls (401, 403) and how often (429), then the ids in the path, the query,
+ * the body (415, 413, 422), and only then the handler, which sees nothing that has not passed. Elysia routes the request and hands it
  * over untouched; its own parsing and validation are never used, because they coerce.
  */
 import type { Elysia } from 'elysia';
@@ -15,6 +15,7 @@ import { ConcordError, type ErrorCode, invalidField } from '../protocol/errors.t
 import { LIMITS } from '../protocol/limits.ts';
 import { operationOf } from './docs-operation.ts';
 import { jsonResponse, preparedResponse, refusal } from './errors.ts';
+import type { Cost, HttpLimits } from './limits.ts';
 import { type Exchange, exchangeOf, type RequestContext } from './request.ts';
 import { readJson } from './request-body.ts';
 import type { Shape } from './schemas.ts';
@@ -32,6 +33,8 @@ export interface EndpointServices {
   /** Whether the account is an admin now, whatever its token says. */
   isAdmin(user_id: string): Promise<boolean>;
   readonly reporter: ErrorReporter;
+  /** Null when limits are off. */
+  readonly limits: HttpLimits | null;
 }
 
 /** What a handler gets; everything in it has passed its schema. */
@@ -88,6 +91,12 @@ export interface EndpointSpec<
   readonly body_example?: Shape<NoInfer<Body>>;
   /** `LIMITS.body_bytes_max` when absent. */
   readonly body_bytes_max?: number;
+  /** What a call costs of its user's rate limit; one point when absent. */
+  readonly cost?: Cost;
+  /** A limit of its own, for calls that have passed all checks. */
+  readonly limit?: 'register' | 'refresh' | 'documents';
+  /** Whoever watches the process may ask as often as it likes. */
+  readonly unlimited?: true;
   readonly status: 200 | 201;
   /** Statuses that {@link reply} may answer with besides. */
   readonly other_status?: 200 | 201;
@@ -115,10 +124,17 @@ export function endpoint<
   const body: Check<TSchema> | null = spec.body === undefined ? null : compileCheck(spec.body);
   const bytes_max = spec.body_bytes_max ?? LIMITS.body_bytes_max;
 
+  const whoCalls = async (request: Request, exchange: Exchange): Promise<Caller | null> => {
+    const { auth, cost } = spec;
+    if (auth !== 'none') return admit(request, exchange, services, auth === 'admin', cost?.(request));
+    if (spec.unlimited === undefined) await services.limits?.address(request);
+    return null;
+  };
+
   const serve = async (request: Request, raw_params: RawParams | undefined): Promise<Response> => {
     const exchange = exchangeOf(request);
     exchange.route = spec.path;
-    const caller = spec.auth === 'none' ? null : await admit(request, exchange, services, spec.auth === 'admin');
+    const caller = await whoCalls(request, exchange);
     const checked = {
       params: params(lowerCased(raw_params ?? {})),
       query: query(queryOf(request.url)),
@@ -128,6 +144,7 @@ export function endpoint<
     };
     // The compiler cannot see that the checks above are those of this spec's own schemas.
     const input = checked as unknown as EndpointInput<Static<Params>, Static<Query>, Static<Body>, Auth>;
+    if (spec.limit !== undefined) await services.limits?.action(exchange, spec.limit, exchange.user_id);
     const result = await spec.handle(input);
     if (result instanceof Prepared) return preparedResponse(spec.status, result.json);
     const { status, data } = result instanceof Reply ? result : { status: spec.status, data: result };
@@ -146,24 +163,31 @@ export function endpoint<
 /** As Elysia gives them: null for one that is not proper percent-encoding, nothing at all where a path has none. */
 type RawParams = Readonly<Record<string, string | null | undefined>>;
 
+const NO_TOKEN: AuthResult = { ok: false, code: 'UNAUTHENTICATED' };
+
 /** RFC 6750: the scheme in any case, one token68. */
 const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 
 /**
- * Who the bearer token of the request speaks for. Errors: UNAUTHENTICATED, TOKEN_EXPIRED, TOKEN_REVOKED; FORBIDDEN (not an
- * admin now, where only admins may).
+ * Who the bearer token of the request speaks for. The call counts for them, at `points`; one that is refused counts for the
+ * address it came from. Errors: UNAUTHENTICATED, TOKEN_EXPIRED, TOKEN_REVOKED, RATE_LIMITED; FORBIDDEN (not an admin now,
+ * where only admins may).
  */
 export async function admit(
   request: Request,
   exchange: Exchange,
   services: EndpointServices,
   admins_only: boolean,
+  points = 1,
 ): Promise<Caller> {
   const token = BEARER.exec(request.headers.get('authorization') ?? '')?.[1];
-  if (token === undefined) throw new ConcordError('UNAUTHENTICATED');
-  const result = await services.authenticate(token);
-  if (!result.ok) throw new ConcordError(result.code);
+  const result = token === undefined ? NO_TOKEN : await services.authenticate(token);
+  if (!result.ok) {
+    await services.limits?.address(request);
+    throw new ConcordError(result.code);
+  }
   exchange.user_id = result.caller.user_id;
+  await services.limits?.user(request, result.caller.user_id, points);
   if (admins_only && !(await services.isAdmin(result.caller.user_id))) throw new ConcordError('FORBIDDEN');
   return result.caller;
 }

@@ -4,6 +4,7 @@ import Type from 'typebox';
 import { type HistoryParts, listRuns, readAttribution, readDiff } from '../domain/history.ts';
 import { deltaOps, revision } from './content-schemas.ts';
 import { type EndpointServices, endpoint, Prepared } from './endpoint.ts';
+import { HISTORY_COST } from './limits.ts';
 import { idParams, moment, PAGE_FIELDS, pageOf, readPage, strictObject, toPage, uuid } from './schemas.ts';
 
 const TAG = 'History';
@@ -56,6 +57,7 @@ function addDiff(app: Elysia, parts: HistoryParts, services: EndpointServices): 
       'For viewers. The ops that turn the text at `from` into the text at `to`: all edits in between as one. What was ' +
       'deleted and typed again is told as that. With `from` the later one they undo those edits.',
     auth: 'user',
+    cost: HISTORY_COST,
     params: idParams('id'),
     query: strictObject({ from: revisionQuery('Where to start'), to: revisionQuery('Where to end') }),
     status: 200,
@@ -125,6 +127,7 @@ function addAttribution(app: Elysia, parts: HistoryParts, services: EndpointServ
       'For viewers. Author, revision and time of each stretch of the text as it is on disk at `rev`, from its start to ' +
       'its end without gaps. Formatting a stretch does not change its author. Authors are those that were signed in.',
     auth: 'user',
+    cost: HISTORY_COST,
     params: idParams('id'),
     status: 200,
     data: strictObject({

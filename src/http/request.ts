@@ -11,6 +11,7 @@ import { isIP } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
+import type { Standing } from '../domain/rate-limits.ts';
 
 /** What a route may know of the exchange it serves. */
 export interface RequestContext {
@@ -22,6 +23,8 @@ export interface RequestContext {
   readonly user_agent: string | null;
   /** Writes lines that carry the request's id and, once it is known, its user. */
   readonly log: Log;
+  /** Has the response tell where the caller stands with a rate limit; of several, with the one that is closest to its end. */
+  tellLimit(standing: Standing): void;
 }
 
 /** Stands where no socket told the peer's address, as in a request made inside the process. */
@@ -50,6 +53,8 @@ export class Exchange implements RequestContext {
   readonly started_at: number;
   /** Template of the route that took the request, null while none has. */
   route: string | null = null;
+  /** What {@link tellLimit} was told; null where nothing is limited. */
+  standing: Standing | null = null;
   #user_id: string | null = null;
   #log: Log | null = null;
   readonly #root: Log;
@@ -71,6 +76,11 @@ export class Exchange implements RequestContext {
   set user_id(user_id: string) {
     this.#user_id = user_id;
     this.#log = null;
+  }
+
+  tellLimit(standing: Standing): void {
+    const left = ({ remaining, limit }: Standing): number => remaining / limit;
+    if (this.standing === null || !standing.ok || left(standing) < left(this.standing)) this.standing = standing;
   }
 
   get log(): Log {

@@ -114,7 +114,8 @@ function passwordRoutes(app: Elysia, { accounts }: UserParts, services: Endpoint
     example: {},
     errors: ['INVALID_CREDENTIALS', 'WEAK_PASSWORD'],
     async handle({ body, caller, context }) {
-      await accounts.changePassword(caller, body, context);
+      const change = () => accounts.changePassword(caller, body, context);
+      await (services.limits === null ? change() : services.limits.password(context, caller.user_id, change));
       return {};
     },
   });
@@ -133,7 +134,8 @@ function passwordRoutes(app: Elysia, { accounts }: UserParts, services: Endpoint
     example: {},
     errors: ['INVALID_CREDENTIALS'],
     async handle({ body, caller, context }) {
-      await accounts.erase(caller, body.password, context);
+      const erase = () => accounts.erase(caller, body.password, context);
+      await (services.limits === null ? erase() : services.limits.password(context, caller.user_id, erase));
       return {};
     },
   });

@@ -14,6 +14,7 @@ import {
 import { VERSION_KINDS } from '../store/versions.ts';
 import { CONTENT_FORMAT, CONTENT_VALUE, revision } from './content-schemas.ts';
 import { type EndpointServices, endpoint } from './endpoint.ts';
+import { HISTORY_COST } from './limits.ts';
 import { idParams, moment, oneOf, PAGE_FIELDS, pageOf, readPage, strictObject, text, toPage, uuid } from './schemas.ts';
 
 /** Characters of a version's name. */
@@ -132,6 +133,7 @@ function addContent(app: Elysia, parts: VersionParts, services: EndpointServices
     summary: 'Read the text of a version',
     description: 'For viewers. The same as the content at its revision.',
     auth: 'user',
+    cost: HISTORY_COST,
     params: idParams('id', 'version_id'),
     query: strictObject({ format: Type.Optional(CONTENT_FORMAT) }),
     status: 200,
@@ -157,6 +159,7 @@ export function restoreRoutes(parts: RestoreParts, services: EndpointServices): 
       '`restore`. Where the document already is what it was then, nothing is edited, and the version is of the present ' +
       'revision; so a call may be repeated after a 503. What Yjs clients keep beside the text goes back with it.',
     auth: 'user',
+    cost: HISTORY_COST,
     params: idParams('id'),
     body: strictObject({
       rev: Type.Optional(revision('The revision to go back to; beyond the head: `NOT_FOUND`')),

@@ -26,6 +26,7 @@ const parts: HttpParts = {
   worker: null,
   ready: async () => ({ ok: true }),
   authenticate: async () => ({ ok: false, code: 'UNAUTHENTICATED' }),
+  limits: null,
   isAdmin: async () => false,
   reporter: silentReporter,
 };

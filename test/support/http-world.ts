@@ -109,6 +109,7 @@ export async function createHttpWorld(options: WorldOptions): Promise<World> {
     worker: null,
     ready: async () => world.readiness,
     authenticate: (token) => sessions.authenticate(token),
+    limits: null,
     isAdmin: (user_id) => accounts.isAdmin(user_id),
     reporter: { report: (error) => void reported.push(error), close: async () => {} },
     ...options.parts,

@@ -38,6 +38,7 @@ const TOKENS: Readonly<Record<string, AuthResult>> = {
 
 const services: EndpointServices = {
   authenticate: async (token) => TOKENS[token] ?? { ok: false, code: 'UNAUTHENTICATED' },
+  limits: null,
   isAdmin: async (user_id) => user_id === ADMIN,
   reporter: { report: (error, context) => void reported.push({ error, context }), close: async () => {} },
 };
