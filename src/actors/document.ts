@@ -44,6 +44,8 @@ const SNAPSHOT_EVERY_SHARE = 1 / 32;
 /** A turn of so many entries is a flood's, and the next begins no sooner than so long after it. */
 const FLOOD_ENTRIES = 16;
 const FLOOD_TURN_MS = 1;
+/** What is beyond so many waits for the next turn, so that a flood on one document leaves the others their turns. */
+const TURN_ENTRIES_MAX = 512;
 
 /** See the head of this file. */
 export class OpenDocument {
@@ -154,7 +156,7 @@ export class OpenDocument {
   async drain(): Promise<Ended> {
     // One that is being opened goes into service first: it has a claim to give back.
     await this.ready.catch(() => {});
-    this.#deliver();
+    while (this.#inbox.length > 0) this.#deliver();
     this.#actor.send({ type: 'DRAIN' });
     return this.ended;
   }
@@ -178,10 +180,11 @@ export class OpenDocument {
 
   #deliver(): void {
     if (this.#inbox.length === 0) return;
-    const entries = this.#inbox;
-    this.#inbox = [];
+    const entries = this.#inbox.slice(0, TURN_ENTRIES_MAX);
+    this.#inbox = this.#inbox.slice(TURN_ENTRIES_MAX);
     this.#actor.send({ type: 'TURN', entries, received: this.#received });
     if (entries.length >= FLOOD_ENTRIES) this.#next_turn = this.#parts.clock.monotonic() + FLOOD_TURN_MS;
+    if (this.#inbox.length > 0) this.#parts.clock.endOfTurn(() => this.#deliver());
   }
 
   /** Everything is on disk and has been for a moment, or that is over. */

@@ -39,6 +39,8 @@ interface Outbox {
   edits: Outgoing[];
   /** Tells senders what became of their delta edits, once the events are out. */
   reports: (() => void)[];
+  /** Who has to start over, at the end of the turn: however often one asked for it, it gets the text once. */
+  readonly stale: Set<JsonMember>;
 }
 
 /** See the head of this file. */
@@ -97,11 +99,12 @@ export class DocumentRuntime {
 
   /** Does one turn's work; see the head of this file. `received` is when its first entry came, on the monotonic clock. */
   turn(entries: readonly Entry[], received: number): void {
-    const out: Outbox = { edits: [], reports: [] };
+    const out: Outbox = { edits: [], reports: [], stale: new Set() };
     const head = this.log.head;
     const updates = updatesByMember(entries);
     for (const entry of entries) this.#handle(entry, updates, out);
     this.#send(out);
+    for (const member of out.stale) if (this.members.has(member)) this.#sendReady(member, null, out);
     if (this.log.head > head) {
       this.#status.update();
       this.#parts.observer.fannedOut(this.#parts.clock.monotonic() - received);
@@ -181,7 +184,7 @@ export class DocumentRuntime {
         return this.#answerDuplicate(edit, placed.seq, outcome, out);
       case 'refused':
         outcome.refused(placed.error);
-        if (placed.error.code === 'STALE_REVISION' && author !== null) this.#sendReady(author, null, out);
+        if (placed.error.code === 'STALE_REVISION' && author !== null) out.stale.add(author);
         return;
       case 'new':
         if (this.#status.state === 'read_only')
