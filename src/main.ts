@@ -63,7 +63,7 @@ export async function startServer(node: NodeParts): Promise<Running> {
     limits: limits === null ? null : new HttpLimits(limits),
     isAdmin: (user_id) => users.accounts.isAdmin(user_id),
     ready: async () => (draining ? { ok: false, reason: 'this node is shutting down' } : await storesAnswer(node)),
-    users: runs('users') ? { ...users, sql } : null,
+    users: runs('users') ? { ...users, sql, cluster: collaboration.cluster } : null,
     documents: runs('documents') ? { sql, clock, random, gateway, signals, document_bytes_max } : null,
     collaboration: runs('collaboration') ? { sql, clock, random, gateway } : null,
     worker: runs('worker') ? { board: createBoard(worker.queues), dashboard: new DashboardSessions(dashboard) } : null,

@@ -11,6 +11,7 @@ import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import type { AuditParts } from '../domain/audit.ts';
+import type { ClusterParts } from '../domain/cluster.ts';
 import type { ContentParts } from '../domain/content.ts';
 import type { DashboardSessions } from '../domain/dashboard-sessions.ts';
 import type { DocumentParts } from '../domain/documents.ts';
@@ -24,6 +25,7 @@ import { adminSignInRoutes } from './admin-sign-in.ts';
 import { allowHeader, corsHeaders, optionsResponse } from './app-cors.ts';
 import { documentAuditRoutes, userAuditRoutes } from './audit.ts';
 import { type AuthParts, authRoutes } from './auth.ts';
+import { clusterRoutes } from './cluster.ts';
 import { contentRoutes } from './content.ts';
 import { docsRoutes, openApi } from './docs.ts';
 import { documentRoutes } from './documents.ts';
@@ -53,8 +55,8 @@ export interface HttpParts extends EndpointServices, HealthParts {
   readonly cors_origins: readonly string[];
   /** Shown on the API page. */
   readonly version: string;
-  /** Service `users`: accounts, sessions and the audit of people. */
-  readonly users: (AuthParts & AuditParts) | null;
+  /** Service `users`: accounts, sessions, the audit of people, and what admins see of the nodes. */
+  readonly users: (AuthParts & AuditParts & { readonly cluster: ClusterParts }) | null;
   /** Service `documents`: documents, their content and their people. */
   readonly documents: (DocumentParts & ContentParts & HistoryParts & VersionParts) | null;
   /** Service `collaboration`: what needs the documents' actors. */
@@ -102,7 +104,8 @@ function assemble(parts: HttpParts): Elysia {
     app
       .use(authRoutes(parts.users, parts))
       .use(userRoutes(parts.users, parts))
-      .use(userAuditRoutes(parts.users, parts));
+      .use(userAuditRoutes(parts.users, parts))
+      .use(clusterRoutes(parts.users.cluster, parts));
   if (parts.documents !== null)
     app
       .use(documentRoutes(parts.documents, parts))

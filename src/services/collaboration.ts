@@ -26,6 +26,7 @@ import { RightsWatch } from '../ws/rights.ts';
 import { TopicFanout } from '../ws/topics.ts';
 import type { NodeParts } from './node.ts';
 
+import { type Cluster, createCluster } from './cluster.ts';
 /** What the service gives to the process. */
 export interface CollaborationService {
   readonly gateway: DocumentGateway;
@@ -33,6 +34,8 @@ export interface CollaborationService {
   readonly fanout: TopicFanout;
   /** Opens the doors; sockets are authenticated by `authenticate`. */
   doors(authenticate: DoorParts['authenticate']): Doors;
+  /** For operators. */
+  readonly cluster: Cluster;
   /** Says that this node lives and begins to listen to others: without actors of its own it still asks theirs. */
   start(): Promise<void>;
   /** Writes everything, gives every document up and closes all sockets with 1012. */
@@ -114,7 +117,8 @@ export function createCollaborationService(
       registry,
       store,
       log,
-      call: (name, args) => answerCall(local, name, args),
+      call: (name, args) =>
+        name === 'actors' ? Promise.resolve(cluster.own(...(args as [string, number]))) : answerCall(local, name, args),
       commanded: (kind) => metrics.remote_commands.inc({ kind }),
     },
     observer: {
@@ -131,6 +135,7 @@ export function createCollaborationService(
   signals.listen((signal) => hub.signal(signal));
   const heartbeat = new Heartbeat(identity, directory, clock, log, {
     suspect: (suspect) => void registry.suspect(suspect),
+  const cluster = createCluster(node, registry, switchboard, () => hub.size);
   });
   const rights = new RightsWatch({
     clock,
@@ -166,6 +171,7 @@ export function createCollaborationService(
       openDoors({
         clock,
         random,
+    cluster,
         log,
         metrics,
         sql,
@@ -179,14 +185,15 @@ export function createCollaborationService(
       const { services } = config;
       // A Redis that is away now must not stop us: it is subscribed to when it comes.
       if (services.has('collaboration')) bus.subscribe(SIGNAL_CHANNEL).catch(() => {});
-      // Whoever reads documents asks their owners.
-      if (services.has('collaboration') || services.has('documents')) switchboard.listen();
+      // Whoever reads documents asks their owners; others listen when they first ask.
+      if (services.has('collaboration') || services.has('documents')) void switchboard.listen();
       await heartbeat.start();
     },
     async drain(limit_ms) {
       await registry.drain(Math.min(limit_ms, TIMES.drain_ms));
       await hub.closeAll(GOODBYE_SPREAD_MS);
     },
+      cluster.start();
     async close() {
       measuring.cancel();
       hub.stop();
@@ -195,7 +202,7 @@ export function createCollaborationService(
       registry.close();
       publisher.flush();
       await switchboard.close();
-      await heartbeat.stop();
+      await Promise.all([heartbeat.stop(), cluster.stop()]);
       bus.close();
       await pool.close();
     },

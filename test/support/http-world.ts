@@ -103,7 +103,7 @@ export async function createHttpWorld(options: WorldOptions): Promise<World> {
     trust_proxy: false,
     cors_origins: [],
     version: '0.0.0-test',
-    users: { accounts, sessions, sql },
+    users: { accounts, sessions, sql, cluster: { nodes: async () => [], actors: async () => [] } },
     documents: null,
     collaboration: null,
     worker: null,

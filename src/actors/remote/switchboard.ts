@@ -65,7 +65,7 @@ export class Switchboard {
   readonly #sending = new Set<Promise<boolean>>();
   readonly #timers: readonly Timer[];
   #pinged = { at: 0, answered: true, silent: 0 };
-  #listening = false;
+  #listening: Promise<void> | null = null;
   #closing = false;
 
   constructor(parts: SwitchboardParts) {
@@ -84,15 +84,15 @@ export class Switchboard {
       clock.every(TIMES.link_doubt_ms, () => this.#look((link) => link.unanswered_ms > TIMES.link_doubt_ms)),
       clock.every(TIMES.node_beat_ms, () => {
         this.#look((_link, busy) => busy);
-        if (this.#listening) this.#ping();
+        if (this.#listening !== null) this.#ping();
       }),
     ];
   }
 
-  /** Begins to hear other nodes. A Redis that is away now is listened to when it comes. */
-  listen(): void {
-    this.#listening = true;
-    this.#parts.bus.subscribe(this.#channel).catch(() => {});
+  /** Begins to hear other nodes; resolves when it does. A Redis that is away now is listened to when it comes. */
+  listen(): Promise<void> {
+    this.#listening ??= this.#parts.bus.subscribe(this.#channel).catch(() => {});
+    return this.#listening;
   }
 
   /** The link to an owner, opened if need be. */
@@ -119,7 +119,9 @@ export class Switchboard {
   /** Asks another node by name. Errors: what it answers; UNAVAILABLE when it does not within `limit_ms`. */
   async call(node: NodeIdentity, name: string, args: readonly unknown[], limit_ms: number): Promise<unknown> {
     if (this.#closing) throw unavailable('This node is shutting down.', 1);
-    const value = await within(this.#parts.clock, limit_ms, this.toward(node).call(name, args));
+    // A node that never had to hear others begins with its first question.
+    const asked = this.listen().then(() => this.toward(node).call(name, args));
+    const value = await within(this.#parts.clock, limit_ms, asked);
     if (value === TIMED_OUT) throw unavailable('The owner of the document does not answer; try again.', 1);
     return value;
   }
