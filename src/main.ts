@@ -14,7 +14,7 @@ import type { QueueBoard } from './domain/queue-board.ts';
 import { ADMIN_PATH, BOARD_PATH } from './http/admin-guard.ts';
 import { createHttpApp } from './http/app.ts';
 import { HttpLimits } from './http/limits.ts';
-import { rememberPeer } from './http/request.ts';
+import { addressOf, rememberPeer } from './http/request.ts';
 import { TIMES } from './protocol/limits.ts';
 import { createCollaborationService } from './services/collaboration.ts';
 import { createRateLimits } from './services/limits.ts';
@@ -41,9 +41,10 @@ export async function startServer(node: NodeParts): Promise<Running> {
   const runs = (service: 'users' | 'documents' | 'collaboration' | 'worker'): boolean => config.services.has(service);
 
   const worker = createWorkerService(node);
-  const collaboration = createCollaborationService(node, (doc_id) => worker.queues.snapshots.ask({ doc_id }));
-  const { gateway, signals } = collaboration;
   const limits = createRateLimits(node);
+  const snapshotDue = (doc_id: string): void => worker.queues.snapshots.ask({ doc_id });
+  const collaboration = createCollaborationService(node, snapshotDue, limits);
+  const { gateway, signals } = collaboration;
   const users = createUserService(node, signals);
   const authenticate = (token: string) => users.sessions.authenticate(token);
   const doors = collaboration.doors(authenticate);
@@ -80,9 +81,10 @@ export async function startServer(node: NodeParts): Promise<Running> {
     idleTimeout: 30,
     websocket: doors.handlers,
     fetch(request, bun) {
-      const taken = runs('collaboration') ? doors.take(request, bun) : null;
-      if (taken !== null) return taken;
       rememberPeer(request, bun.requestIP(request)?.address ?? '');
+      const ip = addressOf(request, config.trust_proxy);
+      const taken = runs('collaboration') ? doors.take(request, bun, ip) : null;
+      if (taken !== null) return taken;
       return app.handle(request);
     },
   });

@@ -12,6 +12,7 @@ import { answerCall, RoutedGateway } from '../actors/remote/routed-gateway.ts';
 import { DocumentRouter } from '../actors/remote/router.ts';
 import { Switchboard } from '../actors/remote/switchboard.ts';
 import { SIGNAL_CHANNEL, SignalBus } from '../actors/signal-bus.ts';
+import type { RateLimits } from '../domain/rate-limits.ts';
 import { TIMES } from '../protocol/limits.ts';
 import { RedisBus } from '../store/bus.ts';
 import { countSubscribers, EventPublisher } from '../store/channels.ts';
@@ -23,19 +24,20 @@ import { type Doors, openDoors } from '../ws/doors.ts';
 import { SocketHub } from '../ws/hub.ts';
 import type { DoorParts } from '../ws/parts.ts';
 import { RightsWatch } from '../ws/rights.ts';
+import { SocketLimits } from '../ws/socket-limits.ts';
 import { TopicFanout } from '../ws/topics.ts';
+import { type Cluster, createCluster } from './cluster.ts';
 import type { NodeParts } from './node.ts';
 
-import { type Cluster, createCluster } from './cluster.ts';
 /** What the service gives to the process. */
 export interface CollaborationService {
   readonly gateway: DocumentGateway;
   readonly signals: Signals;
   readonly fanout: TopicFanout;
-  /** Opens the doors; sockets are authenticated by `authenticate`. */
-  doors(authenticate: DoorParts['authenticate']): Doors;
   /** For operators. */
   readonly cluster: Cluster;
+  /** Opens the doors; sockets are authenticated by `authenticate`. */
+  doors(authenticate: DoorParts['authenticate']): Doors;
   /** Says that this node lives and begins to listen to others: without actors of its own it still asks theirs. */
   start(): Promise<void>;
   /** Writes everything, gives every document up and closes all sockets with 1012. */
@@ -52,6 +54,7 @@ const GOODBYE_SPREAD_MS = 500;
 export function createCollaborationService(
   node: NodeParts,
   snapshotDue: (doc_id: string) => void,
+  limits: RateLimits | null,
 ): CollaborationService {
   const { clock, random, log, metrics, sql, redis, identity, config } = node;
   const directory = new RedisDirectory(redis);
@@ -132,10 +135,10 @@ export function createCollaborationService(
   const gap = (): void => metrics.channel_gaps.inc();
   const router = new DocumentRouter({ clock, log, bus, fanout, registry, switchboard, gap });
   const hub = new SocketHub(clock, router);
+  const cluster = createCluster(node, registry, switchboard, () => hub.size);
   signals.listen((signal) => hub.signal(signal));
   const heartbeat = new Heartbeat(identity, directory, clock, log, {
     suspect: (suspect) => void registry.suspect(suspect),
-  const cluster = createCluster(node, registry, switchboard, () => hub.size);
   });
   const rights = new RightsWatch({
     clock,
@@ -158,6 +161,7 @@ export function createCollaborationService(
     metrics.journal_backlog.set(revs);
     metrics.journal_lag.set(oldest_ms / 1000);
   });
+  const socket_limits = limits === null ? null : new SocketLimits(limits, clock);
   return {
     gateway: new RoutedGateway({
       local,
@@ -167,17 +171,18 @@ export function createCollaborationService(
     }),
     signals,
     fanout,
+    cluster,
     doors: (authenticate) =>
       openDoors({
         clock,
         random,
-    cluster,
         log,
         metrics,
         sql,
         documents: router,
         hub,
         names: fanout.names,
+        limits: socket_limits,
         authenticate,
         reportError: (error, context) => node.reporter.report(error, context),
       }),
@@ -188,16 +193,17 @@ export function createCollaborationService(
       // Whoever reads documents asks their owners; others listen when they first ask.
       if (services.has('collaboration') || services.has('documents')) void switchboard.listen();
       await heartbeat.start();
+      cluster.start();
     },
     async drain(limit_ms) {
       await registry.drain(Math.min(limit_ms, TIMES.drain_ms));
       await hub.closeAll(GOODBYE_SPREAD_MS);
     },
-      cluster.start();
     async close() {
       measuring.cancel();
       hub.stop();
       rights.stop();
+      socket_limits?.stop();
       router.close();
       registry.close();
       publisher.flush();

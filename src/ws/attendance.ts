@@ -16,6 +16,7 @@ import type { DocumentHandle, JoinRequest } from '../actors/handle.ts';
 import type { Member } from '../actors/member.ts';
 import { isUuid } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
+import { tooOften } from '../domain/rate-limits.ts';
 import type { Caller } from '../domain/tokens.ts';
 import { CLOSE, type CloseCode } from '../protocol/close.ts';
 import { ConcordError } from '../protocol/errors.ts';
@@ -178,15 +179,19 @@ export abstract class Attendance implements WatchedMember {
   }
 
   async #open(): Promise<void> {
+    const { visit } = this.hello;
+    if (visit?.admitted === false) throw tooOften(1);
     if (!isUuid(this.hello.doc_id)) throw new ConcordError('NOT_FOUND', 'The document id is not a UUID.');
     if (this.hello.token === null) throw new ConcordError('UNAUTHENTICATED');
     const result = await this.parts.authenticate(this.hello.token);
     if (!result.ok) throw new ConcordError(result.code);
     const { caller } = result;
+    visit?.known(caller.user_id);
     this.parts.hub.moved(this, () => {
       this.#caller = caller;
     });
-    let identity = await this.#identify(caller);
+    let [identity, refusal] = await Promise.all([this.#identify(caller), this.parts.limits?.join(caller.user_id)]);
+    if (refusal) throw refusal;
     while (this.#state.kind === 'opening') {
       const document = await this.parts.documents.find(this.doc_id);
       if (this.#rights_changed) {

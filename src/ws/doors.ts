@@ -3,6 +3,7 @@
  * binary as it is and publish natively.
  */
 import type { Server, ServerWebSocket, WebSocketHandler } from 'bun';
+import { networkOf } from '../base/network.ts';
 import { ConcordError, errorBody } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { HocuspocusSocket } from './hocuspocus.ts';
@@ -12,8 +13,11 @@ import { YjsSession } from './yjs.ts';
 
 /** The doors of a node. */
 export interface Doors {
-  /** Takes the request if it is for a door; null when it is not. Undefined when it became a socket. */
-  take(request: Request, server: Server<SocketData>): Response | undefined | null;
+  /**
+   * Takes the request if it is for a door; null when it is not. Undefined when it became a socket.
+   * @param ip where it came from
+   */
+  take(request: Request, server: Server<SocketData>, ip: string): Response | undefined | null;
   readonly handlers: WebSocketHandler<SocketData>;
 }
 
@@ -25,14 +29,16 @@ export function openDoors(parts: DoorParts): Doors {
     { path: /^\/v1\/hocuspocus\/?$/, make: HocuspocusSocket.make(parts) },
   ];
   return {
-    take(request, server) {
+    take(request, server, ip) {
       const url = new URL(request.url);
       for (const { path, make } of doors) {
         const match = path.exec(url.pathname);
         if (match === null) continue;
-        const hello = readHello(request, url, match[1] ?? '', parts);
+        const hello = readHello(request, url, match[1] ?? '', ip, parts);
         const data: SocketData = { hello, handler: null, makeHandler: make };
-        return server.upgrade(request, { data }) ? undefined : upgradeRequired(hello.request_id);
+        if (server.upgrade(request, { data })) return undefined;
+        hello.visit?.leave();
+        return upgradeRequired(hello.request_id);
       }
       return null;
     },
@@ -50,16 +56,20 @@ export function openDoors(parts: DoorParts): Doors {
         socket.data.handler.begin();
       },
       message(socket: ServerWebSocket<SocketData>, message) {
-        socket.data.handler?.receive(message);
+        const { handler, hello } = socket.data;
+        const verdict = hello.visit === null ? 'take' : hello.visit.arrived(message.length);
+        if (verdict === 'take') handler?.receive(message);
+        else handler?.overLimit(message, verdict === 'close');
       },
       close(socket) {
         socket.data.handler?.gone();
+        socket.data.hello.visit?.leave();
       },
     },
   };
 }
 
-function readHello(request: Request, url: URL, doc_id: string, parts: DoorParts): Hello {
+function readHello(request: Request, url: URL, doc_id: string, ip: string, parts: DoorParts): Hello {
   const bearer = /^Bearer (\S+)$/i.exec(request.headers.get('authorization') ?? '')?.[1];
   const named = request.headers.get('x-request-id') ?? '';
   return {
@@ -67,6 +77,7 @@ function readHello(request: Request, url: URL, doc_id: string, parts: DoorParts)
     token: url.searchParams.get('token') ?? bearer ?? null,
     query: url.searchParams,
     request_id: /^[A-Za-z0-9._-]{1,128}$/.test(named) ? named : parts.random.id(),
+    visit: parts.limits?.arrive(networkOf(ip)) ?? null,
   };
 }
 

@@ -26,7 +26,7 @@ import type { Waiting } from './attendance.ts';
 import { HocuspocusDocument, type Line } from './hocuspocus-document.ts';
 import type { WatchedSocket } from './hub.ts';
 import type { DoorParts, Frame, Hello, SocketData, SocketHandler } from './parts.ts';
-import { isTooSlow, TOO_SLOW } from './session.ts';
+import { isTooSlow, TOO_MUCH, TOO_SLOW } from './session.ts';
 
 const DOOR = 'hocuspocus';
 
@@ -56,6 +56,7 @@ export class HocuspocusSocket implements SocketHandler, WatchedSocket, Line {
   begin(): void {
     this.#parts.hub.addSocket(this);
     this.#parts.metrics.sockets.inc({ door: DOOR });
+    if (this.#hello.visit?.admitted === false) this.overLimit();
   }
 
   receive(frame: Frame): void {
@@ -74,6 +75,11 @@ export class HocuspocusSocket implements SocketHandler, WatchedSocket, Line {
   }
 
   /** All documents of the socket go with it: a frame that was left out would be missing for ever. */
+  overLimit(): void {
+    this.#refused('rate');
+    this.close(CLOSE.OVERLOADED, TOO_MUCH);
+  }
+
   dispatch(name: DocumentName, message: Uint8Array): void {
     if (this.#closed) return;
     const document = this.#documents.get(name.text);

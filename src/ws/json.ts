@@ -9,13 +9,14 @@ import type { ResumePoint } from '../actors/entries.ts';
 import type { JoinRequest } from '../actors/handle.ts';
 import { type JsonMember, type Member, nextMemberId } from '../actors/member.ts';
 import { isUuid } from '../base/ids.ts';
+import { tooOften } from '../domain/rate-limits.ts';
 import { textIssue } from '../protocol/check.ts';
 import { CLOSE, type CloseCode } from '../protocol/close.ts';
 import { type DeltaOps, parseDelta } from '../protocol/content/delta.ts';
 import { ConcordError, errorBody, invalid, invalidField } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { type ClientMessage, type PresenceState, readClientMessage } from '../protocol/messages.ts';
-import type { DoorParts, Hello, Identity, SocketData } from './parts.ts';
+import type { DoorParts, Frame, Hello, Identity, SocketData } from './parts.ts';
 import { Session } from './session.ts';
 import { topics } from './topics.ts';
 
@@ -51,6 +52,15 @@ export class JsonSession extends Session {
     if (named !== null && !isUuid(named)) throw invalidField('/client_id', 'is not a UUID');
     const client_id = named === null ? this.parts.random.id() : named.toLowerCase();
     return { member: this.#member(identity, client_id), named: named !== null, point: readPoint(query) };
+  }
+
+  /** A client whose edit was not taken may send it again, under the same seq. */
+  override overLimit(frame: Frame, last: boolean): void {
+    const error = tooOften(1);
+    if (!last && typeof frame === 'string' && frame.length <= LIMITS.json_frame_bytes_max)
+      return this.#complain('rate', error, seqIn(frame));
+    this.explain(error);
+    super.overLimit(frame, last);
   }
 
   protected take(frame: string | Uint8Array, member: Member): void {
@@ -176,6 +186,16 @@ export class JsonSession extends Session {
       },
       close: (code, reason) => this.close(code, reason),
     };
+  }
+}
+
+/** The seq of the edit that a frame holds. */
+function seqIn(frame: string): number | null {
+  try {
+    const read = readClientMessage(JSON.parse(frame));
+    return read.ok ? seqOf(read.message) : read.seq;
+  } catch {
+    return null;
   }
 }
 

@@ -10,6 +10,7 @@ import type { Role } from '../protocol/messages.ts';
 import type { Database } from '../store/postgres.ts';
 import type { SocketHub } from './hub.ts';
 import type { NamedTopics } from './named-topics.ts';
+import type { SocketLimits, Visit } from './socket-limits.ts';
 
 /** What a door needs of the node. */
 export interface DoorParts {
@@ -22,6 +23,8 @@ export interface DoorParts {
   readonly hub: SocketHub;
   /** The names that documents have on Hocuspocus sockets. */
   readonly names: NamedTopics;
+  /** Null when limits are off. */
+  readonly limits: SocketLimits | null;
   authenticate(token: string): Promise<AuthResult>;
   reportError(error: unknown, context: Readonly<Record<string, string>>): void;
 }
@@ -33,6 +36,8 @@ export interface Hello {
   /** Query parameters of the upgrade. */
   readonly query: URLSearchParams;
   readonly request_id: string;
+  /** What the socket may ask of the node; null when limits are off. */
+  readonly visit: Visit | null;
 }
 
 /** Who is there and what they may do. */
@@ -50,6 +55,8 @@ export interface SocketHandler {
   begin(): void;
   /** Takes a frame. */
   receive(frame: Frame): void;
+  /** Does not take a frame, because it is over a limit; with `last` the socket has to go. */
+  overLimit(frame: Frame, last: boolean): void;
   /** The socket is gone. */
   gone(): void;
 }

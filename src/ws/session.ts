@@ -8,7 +8,7 @@ import { CLOSE, type CloseCode } from '../protocol/close.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { Attendance } from './attendance.ts';
 import type { WatchedSocket } from './hub.ts';
-import type { DoorParts, Hello, SocketData, SocketHandler } from './parts.ts';
+import type { DoorParts, Frame, Hello, SocketData, SocketHandler } from './parts.ts';
 
 /** See the head of this file. Each wire extends it. */
 export abstract class Session extends Attendance implements SocketHandler, WatchedSocket {
@@ -48,11 +48,19 @@ export abstract class Session extends Attendance implements SocketHandler, Watch
     this.close(code, message);
   }
 
+  /** A wire that cannot refuse one frame without losing it for ever ends here. */
+  overLimit(_frame: Frame, _last: boolean): void {
+    this.refuseFrame('rate', CLOSE.OVERLOADED, TOO_MUCH);
+  }
+
   protected hangUp(code: CloseCode, reason: string): void {
     this.gone();
     this.socket.close(code, reason);
   }
 }
+
+/** Why a writer that sends too much is closed. */
+export const TOO_MUCH = 'over the message limits; back off and come again';
 
 /** Why a reader that is too slow is closed. */
 export const TOO_SLOW = 'too slow a reader; back off and come again';
