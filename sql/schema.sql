@@ -257,9 +257,13 @@ BEGIN
     WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
       AND pg_has_role(relowner, 'USAGE')
   LOOP
-    EXECUTE format('GRANT %s ON %s TO concord_app', CASE target::text
-      WHEN 'audit_log' THEN 'SELECT, INSERT'
-      WHEN 'concord_migrations' THEN 'SELECT'
+    EXECUTE format('REVOKE ALL ON %s FROM concord_app', target);
+    EXECUTE format('GRANT %s ON %s TO concord_app', CASE
+      WHEN target::text = 'concord_migrations' THEN 'SELECT'
+      WHEN target::text IN ('audit_log', 'document_segments', 'document_versions') THEN 'SELECT, INSERT'
+      WHEN target::text IN ('document_updates', 'document_links') THEN 'SELECT, INSERT, DELETE'
+      WHEN target::text IN ('users', 'documents', 'document_search', 'document_heads', 'document_snapshots',
+                            'document_history', 'document_clients') THEN 'SELECT, INSERT, UPDATE'
       ELSE 'SELECT, INSERT, UPDATE, DELETE' END, target);
   END LOOP;
   EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO concord_app',

@@ -78,6 +78,49 @@ describe("the server's role", () => {
     expect(await sql`SELECT 1 FROM audit_log WHERE id = ${id}`).toHaveLength(1);
   });
 
+  test('may do to each table what the server does, and no more', async () => {
+    const rows = await database.sql<{ name: string; rights: string }[]>`
+      SELECT relname AS name, string_agg(p, ' ' ORDER BY p) AS rights
+      FROM pg_class, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) p
+      WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+        AND has_table_privilege(${APPLICATION_ROLE}, pg_class.oid, p)
+      GROUP BY relname`;
+    const [read, add, change] = ['SELECT', 'INSERT SELECT', 'INSERT SELECT UPDATE'];
+    const [take, all] = ['DELETE INSERT SELECT', 'DELETE INSERT SELECT UPDATE'];
+    // A new table needs a line here, and a thought about what the server has to do to it: see sql/0005_least_rights.sql.
+    expect(Object.fromEntries(rows.map(({ name, rights }) => [name, rights]))).toEqual({
+      ...{ audit_log: add, concord_migrations: read, outbox: all },
+      ...{ users: change, sessions: all, refresh_tokens: all },
+      ...{ documents: change, document_permissions: all, document_links: take, document_search: change },
+      ...{ document_heads: change, document_updates: take, document_snapshots: change, document_clients: change },
+      ...{ document_segments: add, document_history: change, document_versions: add, document_work: all },
+    });
+  });
+
+  test('is nothing else: it cannot sign in, make anything, or become somebody', async () => {
+    const [role] = await database.sql`
+      SELECT rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls,
+             has_schema_privilege(rolname, 'public', 'CREATE') AS makes,
+             EXISTS (SELECT FROM pg_auth_members WHERE member = pg_roles.oid) AS is_member
+      FROM pg_roles WHERE rolname = ${APPLICATION_ROLE}`;
+    expect({ ...role, rolinherit: false }).toEqual({
+      ...{ rolsuper: false, rolinherit: false, rolcreaterole: false, rolcreatedb: false, rolcanlogin: false },
+      ...{ rolreplication: false, rolbypassrls: false, makes: false, is_member: false },
+    });
+    for (const statement of [
+      'UPDATE document_updates SET rev = 0',
+      'UPDATE document_segments SET to_rev = 0',
+      'DELETE FROM document_versions',
+      'DELETE FROM documents',
+      'DELETE FROM users',
+      'CREATE TABLE mine (n integer)',
+      'CREATE FUNCTION mine() RETURNS integer LANGUAGE sql AS $$ SELECT 1 $$',
+      "COPY users TO PROGRAM 'true'",
+      "SELECT pg_read_file('/etc/passwd')",
+    ])
+      expect([statement, await outcome(sql.unsafe(statement))]).toEqual([statement, REFUSED]);
+  });
+
   test('has rights on the tables of later migrations', async () => {
     await database.sql`CREATE TABLE later (n integer)`;
     await sql`INSERT INTO later VALUES (1)`;
