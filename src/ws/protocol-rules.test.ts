@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CLOSE } from '../protocol/close.ts';
 import { CONTENT_LIMITS } from '../protocol/content/limits.ts';
+import { HOCUSPOCUS } from '../protocol/hocuspocus-wire.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { MESSAGE } from '../protocol/yjs-wire.ts';
 
@@ -30,15 +31,15 @@ const numbersIn = (text: string, pattern: RegExp): string[] =>
   [...text.matchAll(pattern)].map((match) => match[1] ?? '');
 
 test('every rule has a test whose title begins with its number, and every number in a title is a rule', () => {
-  const ruled = numbersIn(page, /^- \*\*([CJYR]\d+)\*\* /gm);
-  const proved = tests.flatMap((source) => numbersIn(source, /\btest\(\s*['"`]([CJYR]\d+): /g));
+  const ruled = numbersIn(page, /^- \*\*([CHJYR]\d+)\*\* /gm);
+  const proved = tests.flatMap((source) => numbersIn(source, /\btest\(\s*['"`]([CHJYR]\d+): /g));
   expect(ruled).toEqual([...new Set(ruled)]);
   expect(sorted(proved)).toEqual(sorted(ruled));
 });
 
 test('rules that are mentioned exist', () => {
-  const ruled = new Set(numbersIn(page, /^- \*\*([CJYR]\d+)\*\* /gm));
-  for (const mentioned of numbersIn(page, /\b([CJYR]\d+)\b/g)) expect(ruled).toContain(mentioned);
+  const ruled = new Set(numbersIn(page, /^- \*\*([CHJYR]\d+)\*\* /gm));
+  for (const mentioned of numbersIn(page, /\b([CHJYR]\d+)\b/g)) expect(ruled).toContain(mentioned);
 });
 
 test('the page has every close code of ours, and 1009, which is the socket layer’s', () => {
@@ -49,6 +50,11 @@ test('the page has every close code of ours, and 1009, which is the socket layer
 test('the page has every type of Yjs message', () => {
   const types = table('type | payload').map(([type]) => Number(type));
   expect(types).toEqual(Object.values(MESSAGE).sort((a, b) => a - b));
+});
+
+test('the page has every type of Hocuspocus message', () => {
+  const types = table('type of message | payload').map(([type]) => Number(type));
+  expect(types).toEqual(Object.values(HOCUSPOCUS).sort((a, b) => a - b));
 });
 
 test('the limits on the page are those of the code, and the tests of their rules name them', () => {
