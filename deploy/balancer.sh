@@ -5,6 +5,8 @@
 #   STATE     a folder that it may fill and that holds nothing else
 #   RESOLVER  address of a DNS server that is asked again and again where the names above point, for containers that are
 #             made anew with new addresses (nginx 1.27.3 or newer); without it they are looked up once
+#   TRUSTED   addresses or networks of proxies in front of this one, with spaces between them: who the client is and
+#             whether it speaks HTTPS is then what these say. Without it clients connect here themselves
 set -eu
 here=$(dirname "$(readlink -f "$0")")
 servers=$STATE/servers
@@ -22,6 +24,13 @@ write collaboration "$COLLABORATION"
 write worker "$WORKER"
 printf 'listen %s;\n' "$LISTEN" >"$servers/listen"
 printf '%s' "${RESOLVER:+resolver $RESOLVER valid=5s ipv6=off;}" >"$servers/resolver"
+
+for network in ${TRUSTED:-}; do
+  printf 'set_real_ip_from %s;\n' "$network"
+done >"$servers/trusted"
+for network in ${TRUSTED:-}; do
+  printf '%s 1;\n' "$network"
+done >"$servers/trusted_networks"
 
 # nginx looks for what a file includes beside that file.
 ln -sf "$here/nginx.conf" "$STATE/nginx.conf"

@@ -8,6 +8,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { locateNginx } from '../../bin/lib/nginx.ts';
 import { ROOT } from '../../bin/lib/paths.ts';
+import { freePort } from '../../bin/lib/ports.ts';
 import { say } from '../../bin/lib/say.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { LIMITS, TIMES } from '../../src/protocol/limits.ts';
@@ -18,7 +19,7 @@ import { Ledger } from '../faults/ledger.ts';
 import { YjsClient } from '../faults/yjs-client.ts';
 import { runFolder, uniqueName } from '../support/environment.ts';
 import { until } from '../support/until.ts';
-import { NODES, type NodeName, Stack } from './stack.ts';
+import { NODES, type NodeName, Stack, startBalancer } from './stack.ts';
 
 const nginx = await locateNginx(false);
 if (nginx.path === null) say(`the tests behind the load balancer are left out: ${nginx.why}.`);
@@ -58,6 +59,29 @@ async function written(env: Readonly<Record<string, string>>): Promise<Readonly<
   return Object.fromEntries(readdirSync(servers).map((name) => [name, readFileSync(join(servers, name), 'utf8')]));
 }
 
+/** A POST from this address of the machine. */
+function callFrom(
+  address: string,
+  port: number,
+  path: string,
+  sent: { readonly headers: Readonly<Record<string, string>>; readonly body: string },
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into bodies of every shape
+): Promise<{ readonly body: any }> {
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/json', ...sent.headers };
+    const where = { host: '127.0.0.1', port, path, method: 'POST', headers, localAddress: address };
+    const call = request(where, (response) => {
+      let text = '';
+      response.on('data', (chunk) => {
+        text += String(chunk);
+      });
+      response.on('end', () => resolve({ body: JSON.parse(text) }));
+    });
+    call.on('error', reject);
+    call.end(sent.body);
+  });
+}
+
 test('the balancer asks a DNS server again and again where the nodes are, when it is told of one', async () => {
   const plain = await written({});
   expect(plain.collaboration).toBe(
@@ -68,6 +92,33 @@ test('the balancer asks a DNS server again and again where the nodes are, when i
   expect(resolved.users).toBe('server users:3000 max_fails=1 fail_timeout=2s resolve;\n');
   expect(resolved.resolver).toBe('resolver 127.0.0.11 valid=5s ipv6=off;');
 });
+
+test.skipIf(nginx.path === null)(
+  'of a proxy in front of it the balancer believes who the client is, and of nobody else',
+  async () => {
+    if (nginx.path === null) return;
+    const echo = Bun.serve({
+      hostname: '127.0.0.1',
+      port: 0,
+      fetch: ({ headers }) =>
+        Response.json([headers.get('x-forwarded-for')?.split(', ').at(-1), headers.get('x-forwarded-proto')]),
+    });
+    const here = `127.0.0.1:${echo.port}`;
+    const port = await freePort();
+    const balancer = startBalancer(nginx, {
+      ...{ USERS: here, DOCUMENTS: here, COLLABORATION: here, WORKER: here, TRUSTED: '127.0.0.2 192.0.2.0/24' },
+      LISTEN: `127.0.0.1:${port}`,
+      STATE: runFolder(uniqueName('balancer')),
+    });
+    await until('it to answer', async () => (await fetch(`http://127.0.0.1:${port}/`)).ok);
+    const headers = { 'x-forwarded-for': '198.51.100.7, 203.0.113.9', 'x-forwarded-proto': 'https' };
+    const seen = async (from: string) => (await callFrom(from, port, '/', { headers, body: '{}' })).body;
+    expect(await seen('127.0.0.2')).toEqual(['203.0.113.9', 'https']);
+    expect(await seen('127.0.0.3')).toEqual(['127.0.0.3', 'http']);
+    await balancer.stop();
+    await echo.stop(true);
+  },
+);
 
 test('the balancer waits longer for a silent socket than the server lets one be silent, and keeps idle connections for less', () => {
   expect(seconds('proxy_read_timeout') * 1000).toBeGreaterThan(3 * TIMES.keep_alive_ms);
@@ -223,27 +274,19 @@ describe.skipIf(nginx.path === null)('behind the balancer', () => {
     for (const client of clients) client.typing = false;
     await until('everything to be acknowledged', () => clients.every((one) => one.is_ready && one.is_settled), 20_000);
     const { value } = await stack.text(ada, doc_id);
-    expect([...ledger.wrongs(doc_id, value, true), ...ledger.faults]).toEqual([]);
+    // An edit that meets its document on the way out is refused, kept, and sent again after the 1012 that follows.
+    const faults = ledger.faults.filter((fault) => !fault.includes('UNAVAILABLE'));
+    expect([...ledger.wrongs(doc_id, value, true), ...faults]).toEqual([]);
     for (const client of clients) client.leave();
     await stack.startNode(left);
   }, 90_000);
 
   test('the address that the balancer saw is the one that is believed, whatever the caller claims', async () => {
-    const body = JSON.stringify({ email: ada.email, password: 'open sesame, says the test' });
-    const signed_in = await new Promise<{ data: { access_token: string } }>((resolve, reject) => {
-      const headers = { 'content-type': 'application/json', 'x-forwarded-for': '203.0.113.9, 198.51.100.7' };
-      const where = { host: '127.0.0.1', port: stack.port, path: '/v1/auth/login', method: 'POST', headers };
-      const sent = request({ ...where, localAddress: '127.0.0.2' }, (response) => {
-        let text = '';
-        response.on('data', (chunk) => {
-          text += String(chunk);
-        });
-        response.on('end', () => resolve(JSON.parse(text)));
-      });
-      sent.on('error', reject);
-      sent.end(body);
+    const { body } = await callFrom('127.0.0.2', stack.port, '/v1/auth/login', {
+      headers: { 'x-forwarded-for': '203.0.113.9, 198.51.100.7' },
+      body: JSON.stringify({ email: ada.email, password: 'open sesame, says the test' }),
     });
-    const { items } = await stack.data('GET', '/v1/auth/sessions', signed_in.data.access_token);
+    const { items } = await stack.data('GET', '/v1/auth/sessions', body.data.access_token);
     const current = items.find((session: { current: boolean }) => session.current);
     expect(current.ip).toBe('127.0.0.2');
   });

@@ -116,15 +116,15 @@ test('the command of each container hands on the secrets of the installation, tw
   const folder = runFolder(uniqueName('secrets'));
   writeFileSync(join(folder, 'jwt_secret'), 'new');
   writeFileSync(join(folder, 'postgres_password'), 'pass');
-  writeFileSync(join(folder, 'bun'), '#!/bin/sh\necho "$JWT_SECRET $PGPASSWORD ${JWT_SECRET_PREVIOUS-none} $*"\n');
+  writeFileSync(join(folder, 'bun'), '#!/bin/sh\necho "$JWT_SECRET $PGPASSWORD [$JWT_SECRET_PREVIOUS] $*"\n');
   chmodSync(join(folder, 'bun'), 0o755);
   const run = async (...args: string[]): Promise<string> => {
     const env = { SECRETS: folder, PATH: `${folder}:${process.env.PATH}` };
     return await new Response(Bun.spawn(['sh', 'deploy/run.sh', ...args], { cwd: ROOT, env }).stdout).text();
   };
-  expect(await run()).toBe('new pass none src/main.ts\n');
+  expect(await run()).toBe('new pass [] src/main.ts\n');
   writeFileSync(join(folder, 'jwt_secret_previous'), 'old');
-  expect(await run('src/admin.ts', 'list')).toBe('new pass old src/admin.ts list\n');
+  expect(await run('src/admin.ts', 'list')).toBe('new pass [old] src/admin.ts list\n');
 });
 
 test('only the balancer is reached from outside, and PostgreSQL and Redis by the services alone', () => {

@@ -222,28 +222,30 @@ export class Stack implements Entrance {
     const container = containerOf(this.#compose, 'balancer');
     // Without a DNS server to ask: what it would be asked for are addresses here.
     const { RESOLVER, ...environment } = container.environment ?? {};
-    const state = join(this.folder, 'balancer');
-    makePassable(state);
-    this.#balancer = startDaemon({
-      name: uniqueName('stack-balancer'),
-      cmd: (container.entrypoint ?? []).map((word) => mountedFile(container, word)),
-      cwd: '/',
-      env: {
-        ...this.#environment(environment),
-        LISTEN: `127.0.0.1:${this.port}`,
-        STATE: state,
-        PATH: `${dirname(nginx.path)}:${process.env.PATH}`,
-        LD_LIBRARY_PATH: nginx.libraries || undefined,
-      },
-      log: this.balancer_log,
-      records: recordsFolder(),
-      stopSignal: 'SIGQUIT',
-      graceMs: 15_000,
+    this.#balancer = startBalancer(nginx, {
+      ...this.#environment(environment),
+      LISTEN: `127.0.0.1:${this.port}`,
+      STATE: join(this.folder, 'balancer'),
     });
     await until('the balancer to answer', async () => (await fetch(`${this.url}/healthz`)).ok);
   }
+}
 
-  get balancer_log(): string {
-    return join(this.folder, 'balancer.log');
-  }
+/** Starts the command of the balancer's container. The environment is that of deploy/balancer.sh. */
+export function startBalancer(
+  nginx: Program,
+  env: Readonly<Record<string, string>> & { readonly STATE: string },
+): Daemon {
+  const container = containerOf(readCompose(), 'balancer');
+  makePassable(env.STATE);
+  return startDaemon({
+    name: uniqueName('balancer'),
+    cmd: (container.entrypoint ?? []).map((word) => mountedFile(container, word)),
+    cwd: '/',
+    env: { PATH: `${dirname(nginx.path)}:${process.env.PATH}`, LD_LIBRARY_PATH: nginx.libraries || undefined, ...env },
+    log: `${env.STATE}.log`,
+    records: recordsFolder(),
+    stopSignal: 'SIGQUIT',
+    graceMs: 15_000,
+  });
 }
