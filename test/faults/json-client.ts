@@ -55,6 +55,8 @@ export async function comeBack(client: { connect(): Promise<void> }, { random }:
 }
 
 const RETRY_MS_MAX = 200;
+/** After an edit was refused because nobody could take it just now. */
+const AGAIN_MS = 200;
 
 /** Before that an attempt to connect is given up, as when a node hangs. */
 export const CONNECT_MS_MAX = 10_000;
@@ -291,8 +293,11 @@ export class JsonClient {
   #error(event: ErrorEvent): void {
     // A fresh `ready` follows, and with it the resend.
     if (event.code === 'STALE_REVISION') return;
-    // The close code that follows says when to come back.
-    if (event.seq === undefined && event.code === 'UNAVAILABLE') return;
+    if (event.code === 'UNAVAILABLE') {
+      // The close code that follows says when to come back; where none does, the edit, which used no seq up, goes again.
+      if (event.seq !== undefined) setTimeout(() => this.#again(event.seq), AGAIN_MS);
+      return;
+    }
     this.#complain(`${event.code}: ${event.message}`);
   }
 
@@ -315,6 +320,11 @@ export class JsonClient {
     this.parts.ledger.count('sent');
     const changes = { base_rev: this.rev, delta: next.delta.ops };
     this.#socket.send(JSON.stringify({ type: 'edit', changes, seq: next.seq }));
+  }
+
+  #again(seq: number | undefined): void {
+    const next = this.#kept.find(({ rev }) => rev === null);
+    if (this.is_ready && next?.seq === seq) this.#send();
   }
 
   #complain(what: string): void {
