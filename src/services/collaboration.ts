@@ -182,6 +182,7 @@ export function createCollaborationService(
         documents: router,
         hub,
         names: fanout.names,
+        cors_origins: config.cors_origins,
         limits: socket_limits,
         authenticate,
         reportError: (error, context) => node.reporter.report(error, context),

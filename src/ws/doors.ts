@@ -8,6 +8,7 @@ import { ConcordError, errorBody } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { HocuspocusSocket } from './hocuspocus.ts';
 import { JsonSession } from './json.ts';
+import { isForeign, turnAway } from './origin.ts';
 import type { DoorParts, Hello, SocketData } from './parts.ts';
 import { YjsSession } from './yjs.ts';
 
@@ -23,8 +24,9 @@ export interface Doors {
 
 /** Opens the doors. */
 export function openDoors(parts: DoorParts): Doors {
+  const json = JsonSession.make(parts);
   const doors = [
-    { path: /^\/v1\/collab\/([^/]*)\/?$/, make: JsonSession.make(parts) },
+    { path: /^\/v1\/collab\/([^/]*)\/?$/, make: json },
     { path: /^\/v1\/yjs\/([^/]*)\/?$/, make: YjsSession.make(parts) },
     { path: /^\/v1\/hocuspocus\/?$/, make: HocuspocusSocket.make(parts) },
   ];
@@ -35,7 +37,8 @@ export function openDoors(parts: DoorParts): Doors {
         const match = path.exec(url.pathname);
         if (match === null) continue;
         const hello = readHello(request, url, match[1] ?? '', ip, parts);
-        const data: SocketData = { hello, handler: null, makeHandler: make };
+        const makeHandler = isForeign(request, parts.cors_origins) ? turnAway(make === json ? 'json' : 'binary') : make;
+        const data: SocketData = { hello, handler: null, makeHandler };
         if (server.upgrade(request, { data })) return undefined;
         hello.visit?.leave();
         return upgradeRequired(hello.request_id);

@@ -23,6 +23,8 @@ export interface DoorParts {
   readonly hub: SocketHub;
   /** The names that documents have on Hocuspocus sockets. */
   readonly names: NamedTopics;
+  /** Origins whose pages may connect, besides our own. */
+  readonly cors_origins: readonly string[];
   /** Null when limits are off. */
   readonly limits: SocketLimits | null;
   authenticate(token: string): Promise<AuthResult>;
