@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { TIMED_OUT, within } from '../base/clock.ts';
-import { ConcordError, unavailable } from '../protocol/errors.ts';
+import { ConcordError, type ErrorCode, unavailable } from '../protocol/errors.ts';
 import { TIMES } from '../protocol/limits.ts';
 import type { PresenceEntry } from '../protocol/messages.ts';
 import { readHead } from '../store/heads.ts';
@@ -21,6 +21,9 @@ interface Call {
   given_up: boolean;
 }
 
+/** Refusals that depend on what the document holds. */
+const JUDGED_BY_MEMORY: ReadonlySet<ErrorCode> = new Set(['VALIDATION_ERROR', 'STALE_REVISION', 'CONFLICT']);
+
 /** See the head of this file. */
 export class LocalGateway implements DocumentGateway {
   constructor(
@@ -31,8 +34,11 @@ export class LocalGateway implements DocumentGateway {
 
   async edit(request: EditRequest): Promise<{ readonly rev: number }> {
     const call: Call = { given_up: false };
-    const { runtime, rev } = await this.#inTime(this.#apply(request, call)).catch((error: unknown) => {
+    const { runtime, rev } = await this.#inTime(this.#apply(request, call)).catch(async (error: unknown) => {
       call.given_up = true;
+      // An owner that was replaced and has not noticed yet refuses by what it remembers, which may be too little.
+      const by_memory = error instanceof ConcordError && JUDGED_BY_MEMORY.has(error.code);
+      if (by_memory && !(await this.registry.stillOurs(request.doc_id))) throw unavailable(undefined, 1);
       throw error;
     });
     const written = await within(this.clock, TIMES.rest_durable_wait_ms, runtime.durable(rev));

@@ -153,25 +153,30 @@ describe('a document that a living node has', () => {
     for (const doc_id of doc_ids) expect((await readHead(db.sql, doc_id))?.epoch).toBe(1);
   });
 
-  test('is given the time of its next beat when our own beat is missing too', async () => {
-    const clock = new NotingClock();
-    const [a, b] = [await new Node('a').live(), await new Node('b', quietLog, redis, clock).live()];
-    const doc_id = await document();
-    await a.own(doc_id);
-    await redis.flushall();
-    let located: Located | null = null;
-    const asking = b.claim(doc_id).then((found) => {
-      located = found;
+  for (const [whose, ours] of [
+    ['when our own beat is missing too', false],
+    ['though our own is there again already', true],
+  ] as const)
+    test(`is given the time of its next beat, ${whose}`, async () => {
+      const clock = new NotingClock();
+      const [a, b] = [await new Node('a').live(), await new Node('b', quietLog, redis, clock).live()];
+      const doc_id = await document();
+      await a.own(doc_id);
+      await redis.flushall();
+      if (ours) await b.directory.beat(b.identity, 600_000);
+      let located: Located | null = null;
+      const asking = b.claim(doc_id).then((found) => {
+        located = found;
+      });
+      const wait_ms = TIMES.node_beat_ms * 1.5;
+      await until('B to wait', () => clock.asked.includes(wait_ms));
+      clock.advance(wait_ms - 1);
+      await a.directory.beat(a.identity, 600_000);
+      expect(located).toBeNull();
+      clock.advance(1);
+      await asking;
+      expect(located as Located | null).toEqual({ kind: 'elsewhere', owner: a.identity });
     });
-    const wait_ms = TIMES.node_beat_ms * 1.5;
-    await until('B to wait', () => clock.asked.includes(wait_ms));
-    clock.advance(wait_ms - 1);
-    await a.directory.beat(a.identity, 600_000);
-    expect(located).toBeNull();
-    clock.advance(1);
-    await asking;
-    expect(located as Located | null).toEqual({ kind: 'elsewhere', owner: a.identity });
-  });
 
   test('is still its own when nobody listens on its channel at the first look', async () => {
     const clock = new NotingClock();
@@ -181,9 +186,9 @@ describe('a document that a living node has', () => {
     a.die();
     await until('nobody to listen', async () => (await a.directory.listening(a.identity)) === 0);
     const asking = b.claim(doc_id);
-    await until('B to wait for a second look', () => clock.asked.includes(700));
+    await until('B to wait for a second look', () => clock.asked.includes(1_500));
     await a.live();
-    clock.advance(700);
+    clock.advance(1_500);
     expect(await asking).toEqual({ kind: 'elsewhere', owner: a.identity });
   });
 });

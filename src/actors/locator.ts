@@ -6,9 +6,10 @@
  *   3. Otherwise claim: mark the entry as claiming (so that two nodes seldom race), take the next epoch in PostgreSQL
  *      provided that it still is the one that was seen (so that a race has one winner), and write the entry.
  *
- * Whether an owner lives: its node's key holds its boot. A key that is missing proves nothing while our own is missing
- * too: then Redis was flushed, and everybody gets the time to beat again. A key that is there proves little for a process
- * that was killed a moment ago: nobody listens on its channel any more, and after a second look that is taken as its end.
+ * Whether an owner lives: its node's key holds its boot. A key that is missing may have been flushed, and whoever beats
+ * first again must not take that for the end of all others: everybody gets the time to beat again. A key that is there
+ * proves little for a process that was killed a moment ago: nobody listens on its channel any more, and after a second look
+ * that is taken as its end. Between the two looks lies the time in which connections return to a Redis that was restarted.
  * If all this is wrong and the owner lives after all, the epoch refuses its next append: nothing forks.
  * Without Redis a document that PostgreSQL says is another's cannot be taken, because nobody can say whether that other
  * lives; everything else goes on.
@@ -54,7 +55,7 @@ export interface LocatorParts {
 const ATTEMPTS_MAX = 40;
 const BETWEEN_ATTEMPTS_MS = 50;
 /** Between the two looks at whether anybody listens for an owner. */
-const SECOND_LOOK_MS = 700;
+const SECOND_LOOK_MS = 1_500;
 
 const NOTHING_SEEN: SeenEntry = { entry: null, text: '' };
 
@@ -161,16 +162,15 @@ export class Locator {
 
   /** Whether this start of a node lives. Throws UNAVAILABLE while the directory does not answer. */
   async lives(owner: NodeIdentity): Promise<boolean> {
-    const { directory, node, clock } = this.#parts;
+    const { directory, clock } = this.#parts;
     try {
-      const [theirs, ours] = await directory.boots(owner.node_id, node.node_id);
+      const [theirs] = await directory.boots(owner.node_id);
       if (theirs === owner.boot_id) {
         if ((await directory.listening(owner)) > 0) return true;
         await pause(clock, SECOND_LOOK_MS);
         return (await directory.listening(owner)) > 0;
       }
       if (typeof theirs === 'string') return false; // the node runs, but it is another start of it
-      if (ours !== null) return false;
       await pause(clock, TIMES.node_beat_ms * 1.5);
       return (await directory.boots(owner.node_id))[0] === owner.boot_id;
     } catch {

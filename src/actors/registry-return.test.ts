@@ -49,6 +49,7 @@ describe('a client that comes back', () => {
     await world.node.edit(doc_id, [{ insert: 'seen by clients, never written' }]);
     await until('it to be fenced', () => world.node.counted.open === 0);
     expect(lost.log.head).toBe(1);
+    await world.redis.set('node:gone', 'a later start');
     const { runtime } = await world.node.write(doc_id, 'another first revision');
     expect(runtime.ledger.epoch).toBe(3);
     for (const point of [

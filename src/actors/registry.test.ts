@@ -217,8 +217,30 @@ describe('a document that somebody else took', () => {
     await until('it to be gone', () => world.node.counted.open === 0);
     expect(world.node.counted).toMatchObject({ fenced: 1, crashed: 0 });
     // The rival is not alive: whoever comes next takes the document back.
+    await world.redis.set(`node:${rival.node_id}`, 'a later start');
     const again = await world.node.registry.open(doc_id);
     expect([textOf(again), again.runtime.ledger.epoch]).toEqual([[], 3]);
+  });
+
+  test(`is found within ${TIMES.ownership_check_ms} ms by a node that nothing is wrong with, though nobody edits`, async () => {
+    const doc_id = await world.document();
+    const member = await world.node.json(doc_id);
+    await claimHead(world.db.sql, doc_id, 1, rival, world.node.random.id());
+    world.node.hand.advance(TIMES.ownership_check_ms);
+    await until('it to be gone', () => world.node.counted.open === 0);
+    expect([member.closed?.code, world.node.counted.fenced]).toEqual([1012, 1]);
+  });
+
+  test('refuses nobody by what it remembers: a caller is told to come again', async () => {
+    const doc_id = await world.document();
+    const author = { user_id: world.node.random.id(), client_id: world.node.random.id() };
+    await world.node.registry.open(doc_id);
+    await claimHead(world.db.sql, doc_id, 1, rival, world.node.random.id());
+    const late = { doc_id, ...author, seq: 6, base_rev: null, delta: [{ insert: 'the sixth' }] };
+    expect(await refusal(world.node.gateway.edit(late))).toEqual(['UNAVAILABLE', 1]);
+    await until('it to be gone', () => world.node.counted.open === 0);
+    await world.redis.set(`node:${rival.node_id}`, 'a later start');
+    expect(await refusal(world.node.gateway.edit(late))).toEqual(['VALIDATION_ERROR', undefined]);
   });
 
   test('is found by a suspect node that asks, without an append', async () => {

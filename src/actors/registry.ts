@@ -67,6 +67,7 @@ export class Registry implements DocumentFinder {
         for (const document of this.#documents.values()) document.runtime?.beacon();
         void this.#countSubscribers();
       }),
+      parts.clock.every(TIMES.ownership_check_ms, () => void this.#checkOwnership()),
     ];
   }
 
@@ -166,6 +167,24 @@ export class Registry implements DocumentFinder {
   /** The node's beats do not get through (or do again): see heartbeat.ts. */
   async suspect(suspect: boolean): Promise<void> {
     for (const document of this.#documents.values()) document.lease(suspect);
+    await this.#checkOwnership();
+  }
+
+  /** Whether the document, open here, still is ours. One that is not drops its memory. Errors: UNAVAILABLE. */
+  async stillOurs(doc_id: string): Promise<boolean> {
+    const document = this.#documents.get(doc_id);
+    const claim_id = document?.claim_id ?? null;
+    if (document === undefined || claim_id === null) return false;
+    const held = await this.#storage(this.#parts.store.heldDocuments([{ doc_id, claim_id }]));
+    if (!held.has(doc_id)) document.fence();
+    return held.has(doc_id);
+  }
+
+  /**
+   * Asks storage which documents still are ours. An owner that others took for dead may not hear of it by itself: as long as
+   * nobody edits, no append of its own is refused, and its readers would stay with an old text.
+   */
+  async #checkOwnership(): Promise<void> {
     const claims = [...this.#documents.values()].flatMap(({ doc_id, claim_id, runtime }) =>
       claim_id === null || runtime === null ? [] : [{ doc_id, claim_id }],
     );

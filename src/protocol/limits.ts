@@ -110,6 +110,8 @@ export const TIMES = {
   /** The same while signals of other nodes cannot arrive. */
   rights_check_away_ms: 1_000,
   node_beat_ms: 2_000,
+  /** How often a node that nothing is wrong with asks storage whether its documents still are its own. */
+  ownership_check_ms: 10_000,
   /** A packet between nodes that was not acknowledged for this long is sent again; twice as long each time, up to the latter. */
   link_resend_ms: 300,
   link_resend_max_ms: 2_000,
