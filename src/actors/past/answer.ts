@@ -4,9 +4,9 @@
  */
 import * as Y from 'yjs';
 import type { DeltaOps } from '../../protocol/content/delta.ts';
+import { UpdateJoiner } from '../../protocol/history/joined-updates.ts';
 import { DiffFold, TextFold } from '../../protocol/history/pieces.ts';
 import { unpackOps } from '../../protocol/history/segment.ts';
-import { mergeAll } from '../updates.ts';
 import { AttributionAnswer } from './attribution-answer.ts';
 import { changeOf, effectsOf, openState, updatesOf } from './effects.ts';
 import { inverse } from './inverse.ts';
@@ -122,26 +122,39 @@ function counted(delta: DeltaOps): DiffAnswer {
   return { delta_json: JSON.stringify(delta), ...changeOf(delta) };
 }
 
+/** Updates are joined up to so many bytes before the document takes them in. */
+const JOINED_BYTES_MAX = 16 * 1024 * 1024;
+
 class StateAnswer implements Answering<'state'> {
   readonly #doc = createPastDoc();
   /** A state that nothing was added to is handed back as it is. */
   #only: Uint8Array | null = null;
+  #joiner = new UpdateJoiner();
 
   feed(piece: Piece): boolean {
     if (piece.kind === 'state') this.#only = openState(piece);
-    const updates = updatesOf(piece);
-    if (updates.length === 0) return false;
-    if (this.#only !== null) Y.applyUpdate(this.#doc, this.#only);
-    this.#only = null;
-    const merged = mergeAll(updates);
-    if (merged !== null) Y.applyUpdate(this.#doc, merged);
+    for (const update of updatesOf(piece)) {
+      if (this.#only !== null) Y.applyUpdate(this.#doc, this.#only);
+      this.#only = null;
+      if (this.#joiner.bytes > JOINED_BYTES_MAX) this.#takeIn();
+      if (this.#joiner.add(update)) continue;
+      this.#takeIn();
+      if (!this.#joiner.add(update)) Y.applyUpdate(this.#doc, update);
+    }
     return false;
   }
 
   finish(): Answers['state'] {
+    this.#takeIn();
     const update = this.#only ?? Y.encodeStateAsUpdate(this.#doc);
     this.#doc.destroy();
     return { update };
+  }
+
+  #takeIn(): void {
+    if (this.#joiner.bytes === 0) return;
+    Y.applyUpdate(this.#doc, this.#joiner.finish());
+    this.#joiner = new UpdateJoiner();
   }
 }
 

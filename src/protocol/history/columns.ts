@@ -12,7 +12,6 @@
  * bounded, every read is bounded by its column, and whoever reads a column takes at least one byte per value, so that the
  * size bounds the counts as well.
  */
-import { zstdDecompressSync } from 'node:zlib';
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 
@@ -95,7 +94,8 @@ function openColumns<N extends string>(
   const frame = sealed.subarray(HEADER_BYTES);
   if (new DataView(sealed.buffer, sealed.byteOffset).getUint32(2) !== Bun.hash.crc32(frame))
     throw new Error('its checksum is wrong');
-  const plain = zstdDecompressSync(frame, { maxOutputLength: UNPACKED_BYTES_MAX });
+  if (contentSize(frame) > UNPACKED_BYTES_MAX) throw new Error('it unpacks to more than any stretch of history');
+  const plain = Bun.zstdDecompressSync(frame as Uint8Array<ArrayBuffer>);
   const decoder = decoding.createDecoder(new Uint8Array(plain.buffer, plain.byteOffset, plain.length));
   const lengths = names.map(() => decoding.readVarUint(decoder));
   const columns = names.map((name, i) => [name, decoding.createDecoder(take(decoder, lengths[i] ?? 0))] as const);
@@ -103,15 +103,48 @@ function openColumns<N extends string>(
   return Object.fromEntries(columns) as Record<N, decoding.Decoder>;
 }
 
+/**
+ * How much a zstd frame says it unpacks to (RFC 8878, section 3.1.1.1); unpacking stops there. Infinity when it does not
+ * say, which {@link seal} never leaves out.
+ */
+function contentSize(frame: Uint8Array): number {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  const descriptor = view.getUint8(4);
+  const one_segment = (descriptor & 0x20) !== 0;
+  const dictionary_bytes = [0, 1, 2, 4][descriptor & 3] ?? 0;
+  const at = 5 + (one_segment ? 0 : 1) + dictionary_bytes;
+  switch (descriptor >> 6) {
+    case 0:
+      return one_segment ? view.getUint8(at) : Number.POSITIVE_INFINITY;
+    case 1:
+      return view.getUint16(at, true) + 256;
+    case 2:
+      return view.getUint32(at, true);
+    default:
+      return Number(view.getBigUint64(at, true));
+  }
+}
+
 /** The next `length` bytes, not copied. lib0 itself would make a view past the end or fail obscurely. */
 export function take(decoder: decoding.Decoder, length: number): Uint8Array {
-  if (!(length >= 0 && length <= decoder.arr.length - decoder.pos)) throw new Error('a length reaches past its column');
-  return decoding.readUint8Array(decoder, length);
+  const from = skipBytes(decoder, length);
+  return decoder.arr.subarray(from, from + length);
 }
 
 /** The next byte. lib0 itself gives undefined at the end. */
 export function takeByte(decoder: decoding.Decoder): number {
-  return take(decoder, 1)[0] ?? 0;
+  const byte = decoder.arr[decoder.pos];
+  if (byte === undefined) throw new Error('a byte is missing at the end of its column');
+  decoder.pos += 1;
+  return byte;
+}
+
+/** Moves past the next `length` bytes without making a view of them; returns where they begin. */
+export function skipBytes(decoder: decoding.Decoder, length: number): number {
+  const from = decoder.pos;
+  if (!(length >= 0 && length <= decoder.arr.length - from)) throw new Error('a length reaches past its column');
+  decoder.pos = from + length;
+  return from;
 }
 
 /** The next string that `writeVarString` wrote. */

@@ -18,7 +18,7 @@ import {
   unpackOps,
   unpackUpdates,
 } from './segment.ts';
-import { drawDelta, drawText } from './testing.ts';
+import { drawDelta, drawText, drawUpdates } from './testing.ts';
 
 function drawMeta(random: Random): EntryMeta[] {
   const ids = [random.id(), random.id(), 'not a uuid, 😀', ''];
@@ -30,42 +30,6 @@ function drawMeta(random: Random): EntryMeta[] {
     const seq = random.float() < 0.3 ? null : random.uint32() % 5;
     return { rev, epoch: 1 + (random.uint32() % 3), user_id, client_id, seq, at };
   });
-}
-
-/** Updates of two people who write to one document and its other roots, each seen by the other sooner or later. */
-function drawUpdates(random: Random): Uint8Array[] {
-  const docs = [new Y.Doc(), new Y.Doc()];
-  const updates: Uint8Array[] = [];
-  for (const doc of docs) {
-    doc.clientID = random.uint32();
-    doc.on('update', (update: Uint8Array) => updates.push(update));
-  }
-  for (let i = 0; i < 24; i++) {
-    const doc = pick(random, docs);
-    if (random.float() < 0.2) for (const update of updates.slice()) Y.applyUpdate(doc, update);
-    editSomehow(random, doc);
-  }
-  const wholes = docs.map((doc) => Y.encodeStateAsUpdate(doc));
-  return [...updates, ...wholes, Y.encodeStateAsUpdate(new Y.Doc()), Y.mergeUpdates([...wholes, ...updates.slice(18)])];
-}
-
-function editSomehow(random: Random, doc: Y.Doc): void {
-  const text = doc.getText('content');
-  const at = random.uint32() % (text.length + 1);
-  const edits: (() => void)[] = [
-    () => text.insert(at, pick(random, ['a', 'word ', '😀', 'é\n', '\ud83d'])),
-    () => text.insert(at, 'b', { bold: true, link: 'http://a' }),
-    () => text.insertEmbed(at, { image: 'x' }),
-    () => text.delete(at, Math.min(3, text.length - at)),
-    () => text.format(at, Math.min(4, text.length - at), { bold: random.float() < 0.5 ? null : true }),
-    () => doc.getMap('map').set(pick(random, ['k', 'l']), pick(random, [1, 'x', null, { deep: [1.5, true] }, 2 ** 60])),
-    () => doc.getArray('list').push([new Uint8Array([1, 2]), [1, undefined], new Y.Map(), new Y.Text('inner')]),
-    () => doc.getXmlFragment('xml').push([new Y.XmlElement('p'), new Y.XmlText('t')]),
-    () => doc.getMap('map').set('hook', new Y.XmlHook('h')),
-    () => doc.getMap('map').set('sub', new Y.Doc({ guid: 'g' })),
-    () => doc.getArray('list').delete(0, Math.min(2, doc.getArray('list').length)),
-  ];
-  pick(random, edits)();
 }
 
 test('metas come back as they were', () => {
@@ -202,6 +166,24 @@ test('what unpacks to more than memory should hold is refused before it is unpac
   const bomb = new Uint8Array([1, 1, 0, 0, 0, 0, ...frame]);
   new DataView(bomb.buffer).setUint32(2, Bun.hash.crc32(frame));
   expect(() => unpackMeta(bomb)).toThrow(DamagedColumns);
+});
+
+test('what unpacks to another size than it says, or does not say, is refused', () => {
+  const plain = new Uint8Array(5_000).map((_, i) => i);
+  const frame = Bun.zstdCompressSync(plain);
+  const sealed = (edit: (frame: Uint8Array) => void): Uint8Array => {
+    const bytes = new Uint8Array([1, 1, 0, 0, 0, 0, ...frame]);
+    edit(bytes.subarray(6));
+    new DataView(bytes.buffer).setUint32(2, Bun.hash.crc32(bytes.subarray(6)));
+    return bytes;
+  };
+  // One segment, whose size stands in two bytes from the sixth on.
+  expect((frame[4] ?? 0) >> 5).toBe(3);
+  for (const size of [0, 1, 4_000, 60_000])
+    expect(() =>
+      unpackMeta(sealed((bytes) => new DataView(bytes.buffer, bytes.byteOffset).setUint16(5, size, true))),
+    ).toThrow('Decompression');
+  expect(() => unpackMeta(sealed((bytes) => bytes.set([0], 4)))).toThrow('more than any stretch');
 });
 
 test('numbers beyond any document keep an update as it is', () => {

@@ -1,5 +1,6 @@
-/** Random texts and deltas for the tests of the folds and the codec, from seeded chance. */
+/** Random texts, deltas and updates for the tests of the folds and the codec, from seeded chance. */
 import Delta from 'quill-delta';
+import * as Y from 'yjs';
 import type { Random } from '../../base/random.ts';
 import type { Attributes, DeltaOps, Embed } from '../content/delta.ts';
 import { pick } from '../content/testing.ts';
@@ -42,4 +43,40 @@ export function drawText(random: Random): DeltaOps {
 function insertSomething(random: Random, delta: Delta): void {
   const insert = random.float() < 0.15 ? pick(random, EMBEDS) : pick(random, TEXTS);
   delta.insert(insert, random.float() < 0.4 ? pick(random, ATTRIBUTES) : undefined);
+}
+
+/** Updates of two people who write to one document and its other roots, each seen by the other sooner or later; some say what was said. */
+export function drawUpdates(random: Random): Uint8Array[] {
+  const docs = [new Y.Doc(), new Y.Doc()];
+  const updates: Uint8Array[] = [];
+  for (const doc of docs) {
+    doc.clientID = random.uint32();
+    doc.on('update', (update: Uint8Array) => updates.push(update));
+  }
+  for (let i = 0; i < 24; i++) {
+    const doc = pick(random, docs);
+    if (random.float() < 0.2) for (const update of updates.slice()) Y.applyUpdate(doc, update);
+    editSomehow(random, doc);
+  }
+  const wholes = docs.map((doc) => Y.encodeStateAsUpdate(doc));
+  return [...updates, ...wholes, Y.encodeStateAsUpdate(new Y.Doc()), Y.mergeUpdates([...wholes, ...updates.slice(18)])];
+}
+
+function editSomehow(random: Random, doc: Y.Doc): void {
+  const text = doc.getText('content');
+  const at = random.uint32() % (text.length + 1);
+  const edits: (() => void)[] = [
+    () => text.insert(at, pick(random, ['a', 'word ', '😀', 'é\n', '\ud83d'])),
+    () => text.insert(at, 'b', { bold: true, link: 'http://a' }),
+    () => text.insertEmbed(at, { image: 'x' }),
+    () => text.delete(at, Math.min(3, text.length - at)),
+    () => text.format(at, Math.min(4, text.length - at), { bold: random.float() < 0.5 ? null : true }),
+    () => doc.getMap('map').set(pick(random, ['k', 'l']), pick(random, [1, 'x', null, { deep: [1.5, true] }, 2 ** 60])),
+    () => doc.getArray('list').push([new Uint8Array([1, 2]), [1, undefined], new Y.Map(), new Y.Text('inner')]),
+    () => doc.getXmlFragment('xml').push([new Y.XmlElement('p'), new Y.XmlText('t')]),
+    () => doc.getMap('map').set('hook', new Y.XmlHook('h')),
+    () => doc.getMap('map').set('sub', new Y.Doc({ guid: 'g' })),
+    () => doc.getArray('list').delete(0, Math.min(2, doc.getArray('list').length)),
+  ];
+  pick(random, edits)();
 }

@@ -11,8 +11,16 @@
  */
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import { columnWriters, exact, seal, take, takeByte, takeIndex, unseal } from './columns.ts';
-import { Expectations, type FieldColumn, type Id, NUMBER_MAX, type Transfer, transferUpdate } from './update-fields.ts';
+import { columnWriters, exact, seal, skipBytes, take, takeByte, takeIndex, unseal } from './columns.ts';
+import {
+  Expectations,
+  type FieldColumn,
+  type Id,
+  NUMBER_MAX,
+  type Transfer,
+  transferUpdate,
+  unitsOf,
+} from './update-fields.ts';
 
 const COLUMNS = [
   'clients',
@@ -65,20 +73,19 @@ export function unsealUpdates(sealed: Uint8Array): Uint8Array[] {
     const clients: number[] = [];
     while (decoding.hasContent(columns.clients)) clients.push(decoding.readVarUint(columns.clients));
     const expectations = new Expectations();
-    const updates: Uint8Array[] = [];
+    // All in one buffer: most are of a few bytes, and thousands of small ones cost more than what is in them.
+    const unpacking = new Unpacking(columns, clients);
+    const ends: number[] = [];
     while (decoding.hasContent(columns.forms)) {
       const form = takeByte(columns.forms);
-      if (form === AS_IT_IS) {
-        updates.push(take(columns.blobs, decoding.readVarUint(columns.blob_lengths)).slice());
-      } else if (form === IN_COLUMNS) {
-        const unpacking = new Unpacking(columns, clients);
-        transferUpdate(unpacking, expectations);
-        updates.push(encoding.toUint8Array(unpacking.update));
-      } else {
-        throw new Error(`an update of form ${form}`);
-      }
+      if (form === AS_IT_IS)
+        encoding.writeUint8Array(unpacking.update, take(columns.blobs, decoding.readVarUint(columns.blob_lengths)));
+      else if (form === IN_COLUMNS) transferUpdate(unpacking, expectations);
+      else throw new Error(`an update of form ${form}`);
+      ends.push(encoding.length(unpacking.update));
     }
-    return updates;
+    const bytes = encoding.toUint8Array(unpacking.update);
+    return ends.map((end, i) => bytes.subarray(ends[i - 1] ?? 0, end));
   });
 }
 
@@ -132,10 +139,14 @@ abstract class Reading implements Transfer {
     return id;
   }
 
-  bytes(lengths: FieldColumn, column: FieldColumn): Uint8Array {
+  text(): number {
     const bytes = take(this.#decoder, this.#read());
-    this.gotBytes(bytes, lengths, column);
-    return bytes;
+    this.gotBytes(bytes, 'text_lengths', 'text');
+    return unitsOf(bytes, 0, bytes.length);
+  }
+
+  bytes(): void {
+    this.gotBytes(take(this.#decoder, this.#read()), 'blob_lengths', 'blobs');
   }
 
   opaque(skip: (decoder: decoding.Decoder) => void): void {
@@ -254,7 +265,7 @@ class Packing extends Reading {
   }
 }
 
-/** Columns to update. */
+/** Columns to updates, one behind the other. */
 class Unpacking implements Transfer {
   readonly update = encoding.createEncoder();
   readonly #columns: Readers;
@@ -297,18 +308,30 @@ class Unpacking implements Transfer {
     return chosen;
   }
 
-  bytes(lengths: FieldColumn, column: FieldColumn): Uint8Array {
-    const bytes = this.#read(lengths, column);
-    encoding.writeVarUint8Array(this.update, bytes);
-    return bytes;
+  text(): number {
+    const length = decoding.readVarUint(this.#columns.text_lengths);
+    encoding.writeVarUint(this.update, length);
+    const from = this.#copy(this.#columns.text, length);
+    return unitsOf(this.#columns.text.arr, from, from + length);
+  }
+
+  bytes(): void {
+    const length = decoding.readVarUint(this.#columns.blob_lengths);
+    encoding.writeVarUint(this.update, length);
+    this.#copy(this.#columns.blobs, length);
   }
 
   opaque(): void {
-    encoding.writeUint8Array(this.update, this.#read('blob_lengths', 'blobs'));
+    this.#copy(this.#columns.blobs, decoding.readVarUint(this.#columns.blob_lengths));
   }
 
-  #read(lengths: FieldColumn, column: FieldColumn): Uint8Array {
-    return take(this.#columns[column], decoding.readVarUint(this.#columns[lengths]));
+  /** Passes on the next `length` bytes of a column; returns where they begin in it. */
+  #copy(column: decoding.Decoder, length: number): number {
+    const from = skipBytes(column, length);
+    // Most are of a character, for which this is quicker than a view.
+    if (length > 8) encoding.writeUint8Array(this.update, column.arr.subarray(from, from + length));
+    else for (let i = from; i < from + length; i++) encoding.writeUint8(this.update, column.arr[i] as number);
+    return from;
   }
 
   #readClient(column: FieldColumn): number {

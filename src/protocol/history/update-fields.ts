@@ -5,6 +5,7 @@
  * The form is that of `readClientsStructRefs`, `readItemContent` and `readDeleteSet` of Yjs 13.6. Anything else throws.
  */
 import * as decoding from 'lib0/decoding';
+import { skipBytes } from './columns.ts';
 
 /** The columns that the fields of updates belong to. */
 export type FieldColumn =
@@ -43,11 +44,16 @@ export interface Transfer {
   client(): number;
   /** An identity that is probably one of those expected. */
   idAmong(choices: FieldColumn, expected: readonly Id[]): Id;
-  /** A length and as many bytes. */
-  bytes(lengths: FieldColumn, column: FieldColumn): Uint8Array;
+  /** A length and as many bytes of text; returns how many UTF-16 units these are. */
+  text(): number;
+  /** A length and as many bytes of anything else. */
+  bytes(): void;
   /** Bytes whose end `skip` finds. */
   opaque(skip: (decoder: decoding.Decoder) => void): void;
 }
+
+/** What the content of an item consists of. */
+type ContentTransfer = Pick<Transfer, 'uint' | 'text' | 'bytes' | 'opaque'>;
 
 /** What the updates so far let expect of the next. Packing and unpacking see the same updates, so they expect the same. */
 export class Expectations {
@@ -91,33 +97,36 @@ export function transferUpdate(fields: Transfer, expectations: Expectations): vo
   }
 }
 
-/** A struct's first byte: in the lowest bits what it holds, in the highest what else is said. */
-const HAS_LEFT = 0x80;
-const HAS_RIGHT = 0x40;
-const HAS_KEY = 0x20;
-const CONTENT = 0x1f;
-const GARBAGE = 0;
-const SKIP = 10;
+/** A struct's first byte: in the lowest bits (`content`) what it holds, in the highest what else is said. */
+export const STRUCT = {
+  has_left: 0x80,
+  has_right: 0x40,
+  has_key: 0x20,
+  content: 0x1f,
+  garbage: 0,
+  string: 4,
+  skip: 10,
+} as const;
 
 /** Passes a struct on; returns its length in clocks. */
 function transferStruct(fields: Transfer, expectations: Expectations, id: Id): number {
   const info = fields.byte('infos');
-  const content = info & CONTENT;
-  if (content === GARBAGE || content === SKIP) return fields.uint('lengths', 1);
+  const content = info & STRUCT.content;
+  if (content === STRUCT.garbage || content === STRUCT.skip) return fields.uint('lengths', 1);
   let left: Id = { client: id.client, clock: id.clock - 1 };
-  if (info & HAS_LEFT) {
+  if (info & STRUCT.has_left) {
     const { client, clock } = left;
     left = fields.idAmong('left_choices', [left, expectations.left]);
     if (left.client !== client || left.clock !== clock) expectations.left = left;
   }
-  if (info & HAS_RIGHT) {
+  if (info & STRUCT.has_right) {
     const behind_left = { client: left.client, clock: left.clock + 1 };
     expectations.right = fields.idAmong('right_choices', [expectations.right, behind_left]);
   }
-  if ((info & (HAS_LEFT | HAS_RIGHT)) === 0) {
-    if (fields.uint('counts', 1) === 1) fields.bytes('blob_lengths', 'blobs');
+  if ((info & (STRUCT.has_left | STRUCT.has_right)) === 0) {
+    if (fields.uint('counts', 1) === 1) fields.bytes();
     else fields.idAmong('left_choices', [expectations.left]);
-    if (info & HAS_KEY) fields.bytes('blob_lengths', 'blobs');
+    if (info & STRUCT.has_key) fields.bytes();
   }
   return transferContent(fields, content);
 }
@@ -126,7 +135,6 @@ function transferStruct(fields: Transfer, expectations: Expectations, id: Id): n
 const DELETED = 1;
 const JSON_VALUES = 2;
 const BINARY = 3;
-const STRING = 4;
 const EMBED = 5;
 const FORMAT = 6;
 const TYPE = 7;
@@ -137,34 +145,34 @@ const DOCUMENT = 9;
 const NAMED_TYPES: readonly number[] = [3, 5];
 
 /** Passes the content of an item on; returns its length in clocks. */
-function transferContent(fields: Transfer, content: number): number {
+function transferContent(fields: ContentTransfer, content: number): number {
   switch (content) {
     case DELETED:
       return fields.uint('lengths', 1);
-    case STRING:
-      return unitsOf(fields.bytes('text_lengths', 'text'));
+    case STRUCT.string:
+      return fields.text();
     case JSON_VALUES:
     case ANY_VALUES: {
       const count = fields.uint('counts', 1);
       for (let i = 0; i < count; i++) {
-        if (content === JSON_VALUES) fields.bytes('blob_lengths', 'blobs');
+        if (content === JSON_VALUES) fields.bytes();
         else fields.opaque(decoding.readAny);
       }
       return count;
     }
     case BINARY:
     case EMBED:
-      fields.bytes('blob_lengths', 'blobs');
+      fields.bytes();
       return 1;
     case FORMAT:
-      fields.bytes('blob_lengths', 'blobs');
-      fields.bytes('blob_lengths', 'blobs');
+      fields.bytes();
+      fields.bytes();
       return 1;
     case TYPE:
-      if (NAMED_TYPES.includes(fields.uint('counts', 1))) fields.bytes('blob_lengths', 'blobs');
+      if (NAMED_TYPES.includes(fields.uint('counts', 1))) fields.bytes();
       return 1;
     case DOCUMENT:
-      fields.bytes('blob_lengths', 'blobs');
+      fields.bytes();
       fields.opaque(decoding.readAny);
       return 1;
     default:
@@ -172,10 +180,36 @@ function transferContent(fields: Transfer, content: number): number {
   }
 }
 
-/** How many UTF-16 units some UTF-8 is. */
-function unitsOf(utf8: Uint8Array): number {
+/** Reads past the content of an item; returns its length in clocks. Throws where it has another form. */
+export function skipContent(decoder: decoding.Decoder, content: number): number {
+  return transferContent(new Passing(decoder), content);
+}
+
+/** Passes fields of content on to nowhere. */
+class Passing implements ContentTransfer {
+  constructor(private readonly decoder: decoding.Decoder) {}
+
+  uint(): number {
+    return decoding.readVarUint(this.decoder);
+  }
+  text(): number {
+    const length = decoding.readVarUint(this.decoder);
+    const from = skipBytes(this.decoder, length);
+    return unitsOf(this.decoder.arr, from, from + length);
+  }
+  bytes(): void {
+    skipBytes(this.decoder, decoding.readVarUint(this.decoder));
+  }
+  opaque(skip: (decoder: decoding.Decoder) => void): void {
+    skip(this.decoder);
+  }
+}
+
+/** How many UTF-16 units the UTF-8 between two positions is. */
+export function unitsOf(utf8: Uint8Array, from: number, to: number): number {
   let units = 0;
-  for (const byte of utf8) {
+  for (let i = from; i < to; i++) {
+    const byte = utf8[i] as number;
     if ((byte & 0xc0) !== 0x80) units += byte >= 0xf0 ? 2 : 1;
   }
   return units;
