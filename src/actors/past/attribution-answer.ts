@@ -22,7 +22,7 @@ interface Authors {
  * behind a `turn` who made the packed revisions, newest first.
  */
 export class AttributionAnswer {
-  #fold: AttributionFold | null = null;
+  #fold = new AttributionFold([]);
   #runs: AttributionRun[] | null = null;
   /** The oldest revision that wrote some of the text. */
   #oldest = Number.POSITIVE_INFINITY;
@@ -35,13 +35,9 @@ export class AttributionAnswer {
     if (this.#runs !== null) return authors !== null && authors.from_rev <= this.#oldest;
     if (piece.kind === 'attribution') this.#fold = new AttributionFold(unpackAttribution(piece.bytes));
     else if (piece.kind === 'turn') {
-      this.#runs = this.#fold?.runs() ?? [];
-      this.#oldest = this.#runs.reduce((oldest, { rev }) => Math.min(oldest, rev), this.#oldest);
-    } else
-      for (const { rev, delta } of effectsOf(piece)) {
-        this.#fold ??= new AttributionFold([]);
-        this.#fold.apply(delta, rev);
-      }
+      this.#runs = this.#fold.runs();
+      for (const { rev } of this.#runs) if (rev < this.#oldest) this.#oldest = rev;
+    } else for (const { rev, delta } of effectsOf(piece)) this.#fold.apply(delta, rev);
     return false;
   }
 
@@ -93,23 +89,38 @@ const STRETCH_BYTES_MAX = 192;
 const STRETCH_BYTES_USUAL = 128;
 const MINUTE_MS = 60_000;
 const ASCII = new TextEncoder();
-const START = ASCII.encode('{"start":');
-const LENGTH = ASCII.encode(',"length":');
-const AT = ASCII.encode(',"at":"');
+const START_AT = '{"start":'.length;
 const ZERO = 48;
 
-/** Writes stretches as a JSON list. */
+/**
+ * Writes stretches as a JSON list. One mostly looks like the one before it, of the same author and minute with numbers as
+ * long: then that is copied and its digits are written over, since a copy of a hundred bytes costs as much as a few digits.
+ */
 class StretchWriter {
   #bytes: Uint8Array;
-  #end = 0;
+  #end = 1;
+  /** The last stretch and what it looks like. */
+  #last = 0;
+  #user_id = '';
+  #minute = Number.NaN;
+  #start_width = 0;
+  #length_width = 0;
+  #rev_width = 0;
+  #start = 0;
+  #length = 0;
+  #rev = 0;
+  #ms = 0;
+  /** How far from its beginning its numbers stand. */
+  #length_at = 0;
+  #rev_at = 0;
+  #seconds_at = 0;
   /** Each minute up to its seconds: a text is not in the order in which it was written. */
-  readonly #minutes = new Map<number, Uint8Array>();
-  readonly #users = new Map<string, Uint8Array>();
+  readonly #minutes = new Map<number, string>();
 
   /** `stretches`: how many will come. */
   constructor(stretches: number) {
     this.#bytes = new Uint8Array((stretches + 2) * STRETCH_BYTES_USUAL);
-    this.#bytes[this.#end++] = 0x5b; // [
+    this.#bytes[0] = 0x5b; // [
   }
 
   write(start: number, length: number, user_id: string, rev: number, at: number): void {
@@ -118,70 +129,102 @@ class StretchWriter {
       larger.set(this.#bytes);
       this.#bytes = larger;
     }
-    if (this.#end > 1) this.#bytes[this.#end++] = 0x2c; // ,
-    this.#copy(START);
-    this.#number(start);
-    this.#copy(LENGTH);
-    this.#number(length);
-    this.#copy(this.#user(user_id));
-    this.#number(rev);
-    this.#copy(AT);
-    this.#time(at);
-    this.#bytes[this.#end++] = 0x22; // "
-    this.#bytes[this.#end++] = 0x7d; // }
+    const minute = Math.floor(at / MINUTE_MS);
+    const alike =
+      minute === this.#minute &&
+      user_id === this.#user_id &&
+      widthOf(start) === this.#start_width &&
+      widthOf(length) === this.#length_width &&
+      widthOf(rev) === this.#rev_width;
+    if (alike) this.#repeat();
+    else this.#begin(start, length, user_id, rev, minute);
+    const here = this.#last;
+    this.#digits(here + START_AT + this.#start_width, start, this.#start);
+    this.#digits(here + this.#length_at + this.#length_width, length, this.#length);
+    this.#digits(here + this.#rev_at + this.#rev_width, rev, this.#rev);
+    const ms = at - minute * MINUTE_MS;
+    const [seconds, was_seconds] = [Math.floor(ms / 1_000), Math.floor(this.#ms / 1_000)];
+    this.#digits(here + this.#seconds_at + 2, seconds, was_seconds);
+    this.#digits(here + this.#seconds_at + 6, ms - seconds * 1_000, this.#ms - was_seconds * 1_000);
+    this.#start = start;
+    this.#length = length;
+    this.#rev = rev;
+    this.#ms = ms;
   }
 
+  /** The list; nothing may follow. */
   end(): Uint8Array {
-    this.#bytes[this.#end++] = 0x5d; // ]
+    if (this.#last === 0)
+      this.#bytes[this.#end++] = 0x5d; // ]
+    else this.#bytes[this.#end - 1] = 0x5d;
     return this.#bytes.subarray(0, this.#end);
   }
 
-  #user(id: string): Uint8Array {
-    let bytes = this.#users.get(id);
-    if (bytes === undefined) {
-      bytes = ASCII.encode(`,"user_id":"${id}","rev":`);
-      this.#users.set(id, bytes);
-    }
-    return bytes;
+  #repeat(): void {
+    const here = this.#end;
+    this.#bytes.copyWithin(here, this.#last, here);
+    this.#end += here - this.#last;
+    this.#last = here;
   }
 
-  #copy(bytes: Uint8Array): void {
-    // For a few bytes quicker than `set`.
-    const [target, start] = [this.#bytes, this.#end];
-    for (let i = 0; i < bytes.length; i++) target[start + i] = bytes[i] as number;
-    this.#end = start + bytes.length;
-  }
-
-  #number(value: number): void {
-    let width = 1;
-    for (let bound = 10; value >= bound; bound *= 10) width += 1;
-    this.#digits(value, width);
-  }
-
-  #digits(value: number, width: number): void {
-    const [target, start] = [this.#bytes, this.#end];
-    let left = value;
-    for (let i = start + width - 1; i >= start; i--) {
-      const next = Math.trunc(left / 10);
-      target[i] = ZERO + left - next * 10;
-      left = next;
-    }
-    this.#end = start + width;
+  /** Writes a stretch anew, with zeros for its digits. A comma follows on each: the last one's becomes the end. */
+  #begin(start: number, length: number, user_id: string, rev: number, minute: number): void {
+    this.#last = this.#end;
+    this.#user_id = user_id;
+    this.#minute = minute;
+    this.#start_width = widthOf(start);
+    this.#length_width = widthOf(length);
+    this.#rev_width = widthOf(rev);
+    this.#start = 0;
+    this.#length = 0;
+    this.#rev = 0;
+    this.#ms = 0;
+    const until_length = `{"start":${'0'.repeat(this.#start_width)},"length":`;
+    const until_rev = `${until_length}${'0'.repeat(this.#length_width)},"user_id":"${user_id}","rev":`;
+    const until_seconds = `${until_rev}${'0'.repeat(this.#rev_width)},"at":"${this.#untilSeconds(minute)}`;
+    this.#length_at = until_length.length;
+    this.#rev_at = until_rev.length;
+    this.#seconds_at = until_seconds.length;
+    this.#end += ASCII.encodeInto(`${until_seconds}00.000Z"},`, this.#bytes.subarray(this.#end)).written;
   }
 
   /** As isoTime has it, which is asked once for each minute only. */
-  #time(at: number): void {
-    const minute = Math.floor(at / MINUTE_MS);
-    let until_seconds = this.#minutes.get(minute);
-    if (until_seconds === undefined) {
-      until_seconds = ASCII.encode(isoTime(minute * MINUTE_MS).slice(0, -'00.000Z'.length));
-      this.#minutes.set(minute, until_seconds);
+  #untilSeconds(minute: number): string {
+    let text = this.#minutes.get(minute);
+    if (text === undefined) {
+      text = isoTime(minute * MINUTE_MS).slice(0, -'00.000Z'.length);
+      this.#minutes.set(minute, text);
     }
-    this.#copy(until_seconds);
-    const ms = at - minute * MINUTE_MS;
-    this.#digits(Math.floor(ms / 1_000), 2);
-    this.#bytes[this.#end++] = 0x2e; // .
-    this.#digits(ms % 1_000, 3);
-    this.#bytes[this.#end++] = 0x5a; // Z
+    return text;
   }
+
+  /** Writes a number over another of as many digits that ends at `end`, as far as it differs. */
+  #digits(end: number, value: number, there: number): void {
+    const bytes = this.#bytes;
+    let left = value;
+    let was = there;
+    let i = end - 1;
+    // Beyond 32 bits there is no division of integers.
+    for (; left > 0x7fffffff || was > 0x7fffffff; i--) {
+      const next = Math.trunc(left / 10);
+      bytes[i] = ZERO + left - next * 10;
+      left = next;
+      was = Math.trunc(was / 10);
+    }
+    left |= 0;
+    was |= 0;
+    for (; left !== was; i--) {
+      const next = (left / 10) | 0;
+      bytes[i] = ZERO + left - next * 10;
+      left = next;
+      was = (was / 10) | 0;
+    }
+  }
+}
+
+/** How many digits a number has. */
+function widthOf(value: number): number {
+  let width = 1;
+  for (let bound = 10; value >= bound; bound *= 10) width += 1;
+  return width;
 }

@@ -40,13 +40,26 @@ export class PieceList<P extends { readonly length: number }> {
 
   constructor(rules: PieceRules<P>, start: Iterable<P>) {
     this.#rules = rules;
+    let chunk = this.#chunk();
     for (const piece of start) {
-      if (piece.length > 0) this.insert(this.#length, piece);
+      if (piece.length === 0) continue;
+      if (chunk.pieces.length === CHUNK_PIECES / 2) {
+        chunk = { pieces: [], length: 0 };
+        this.#chunks.push(chunk);
+      }
+      chunk.pieces.push(piece);
+      chunk.length += piece.length;
+      this.#length += piece.length;
     }
   }
 
   get length(): number {
     return this.#length;
+  }
+
+  /** All pieces in order, in lists of some: of very many at a fraction of what iterating over each costs. */
+  chunks(): readonly (readonly P[])[] {
+    return this.#chunks.map(({ pieces }) => pieces);
   }
 
   /** All pieces in order. */

@@ -135,12 +135,17 @@ export class AttributionFold {
   /** The runs from the start of the text to its end, neighbours of one revision in one. */
   runs(): AttributionRun[] {
     const runs: AttributionRun[] = [];
-    for (const run of this.#runs) {
-      const last = runs.at(-1);
-      const joined = last === undefined ? null : RUNS.join(last, run);
-      if (joined === null) runs.push(run);
-      else runs[runs.length - 1] = joined;
-    }
+    let last: AttributionRun | undefined;
+    for (const pieces of this.#runs.chunks())
+      for (const run of pieces) {
+        if (last?.rev === run.rev) {
+          last = { length: last.length + run.length, rev: run.rev };
+          runs[runs.length - 1] = last;
+        } else {
+          last = run;
+          runs.push(run);
+        }
+      }
     return runs;
   }
 }
