@@ -17,8 +17,8 @@ export function jsonResponse(status: number, body: unknown, headers: Readonly<Re
 
 /** The same for a result whose JSON is there already. */
 export function preparedResponse(status: number, data_json: readonly (string | Uint8Array)[]): Response {
-  const parts = ['{"success":true,"data":', ...data_json, '}'];
-  const body = Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
+  // A blob takes its parts in as they are, and the response takes the blob without another copy.
+  const body = new Blob(['{"success":true,"data":', ...(data_json as BlobPart[]), '}']);
   return new Response(body, { status, headers: { 'content-type': JSON_TYPE } });
 }
 
