@@ -4,8 +4,13 @@
  *
  * Versions of one document are made under the lock of its row (see `lockDocument`), so each knows the one before it.
  */
-import { unpackMeta } from '../protocol/history/segment.ts';
+import type { Authors } from '../protocol/history/meta-columns.ts';
+import { unpackAuthors } from '../protocol/history/segment.ts';
 import type { Sql } from './postgres.ts';
+
+/** How much is fetched at a time: taking 500 rows apart holds the event loop, and so everybody who types, for a millisecond. */
+const ROWS_AT_ONCE = 500;
+const SEGMENTS_AT_ONCE = 2;
 
 /** Why there is a version. */
 export const VERSION_KINDS = ['named', 'auto', 'restore'] as const;
@@ -104,8 +109,11 @@ export async function contributorsBetween(
     SELECT user_id, min(rev) AS rev FROM document_updates
     WHERE doc_id = ${doc_id} AND rev > ${after_rev} AND rev <= ${to_rev}
     GROUP BY user_id ORDER BY 2`;
-  const packed = await packedAuthorship(sql, doc_id, after_rev, to_rev);
-  return [...new Set([...packed, ...journaled].map(({ user_id }) => user_id))];
+  const people = new Set<string>();
+  for await (const edits of packedAuthorship(sql, doc_id, after_rev, to_rev))
+    for (const { user_id } of edits) people.add(user_id);
+  for (const { user_id } of journaled) people.add(user_id);
+  return [...people];
 }
 
 /** Who made the `revs_max` revisions after `after_rev`, or those up to `to_rev`, oldest first. */
@@ -117,24 +125,47 @@ export async function authorship(
   revs_max: number,
 ): Promise<Authorship[]> {
   const last = Math.min(to_rev, after_rev + revs_max);
-  const journaled = await sql<Authorship[]>`
-    SELECT rev, user_id, (extract(epoch FROM created_at) * 1000)::bigint AS at FROM document_updates
-    WHERE doc_id = ${doc_id} AND rev > ${after_rev} AND rev <= ${last} ORDER BY rev`;
-  const packed = await packedAuthorship(sql, doc_id, after_rev, last);
+  const journaled: Authorship[] = [];
+  for (let after = after_rev, more = true; more; ) {
+    const rows = await sql<Authorship[]>`
+      SELECT rev, user_id, (extract(epoch FROM created_at) * 1000)::bigint AS at FROM document_updates
+      WHERE doc_id = ${doc_id} AND rev > ${after} AND rev <= ${last} ORDER BY rev LIMIT ${ROWS_AT_ONCE}`;
+    for (const row of rows) journaled.push(row);
+    after = rows.at(-1)?.rev ?? last;
+    more = rows.length === ROWS_AT_ONCE;
+  }
+  const packed: Authorship[] = [];
+  for await (const edits of packedAuthorship(sql, doc_id, after_rev, last)) for (const edit of edits) packed.push(edit);
   // What was packed between the two looks is in both.
-  return [...new Map([...packed, ...journaled].map((edit) => [edit.rev, edit])).values()];
+  const packed_rev = packed.at(-1)?.rev ?? 0;
+  return [...packed, ...journaled.filter(({ rev }) => rev > packed_rev)];
 }
 
 /**
- * The same of revisions that left the journal. Asked after the journal and never before: a revision goes from there to a
- * segment, so the other way round one could be missed.
+ * The same of revisions that left the journal, some at a time. Asked after the journal and never before: a revision goes from
+ * there to a segment, so the other way round one could be missed.
  */
-async function packedAuthorship(sql: Sql, doc_id: string, after_rev: number, to_rev: number): Promise<Authorship[]> {
-  const segments = await sql<{ meta: Uint8Array }[]>`
-    SELECT meta FROM document_segments
-    WHERE doc_id = ${doc_id} AND to_rev > ${after_rev} AND from_rev <= ${to_rev} ORDER BY to_rev`;
-  return segments
-    .flatMap(({ meta }) => unpackMeta(meta))
-    .filter(({ rev }) => rev > after_rev && rev <= to_rev)
-    .map(({ rev, user_id, at }) => ({ rev, user_id, at }));
+async function* packedAuthorship(
+  sql: Sql,
+  doc_id: string,
+  after_rev: number,
+  to_rev: number,
+): AsyncGenerator<Authorship[], void, undefined> {
+  for (let after = after_rev; after < to_rev; ) {
+    const segments = await sql<{ from_rev: number; to_rev: number; meta: Uint8Array }[]>`
+      SELECT from_rev, to_rev, meta FROM document_segments
+      WHERE doc_id = ${doc_id} AND to_rev > ${after} AND from_rev <= ${to_rev} ORDER BY to_rev LIMIT ${SEGMENTS_AT_ONCE}`;
+    for (const { from_rev, meta } of segments) yield authorsWithin(from_rev, unpackAuthors(meta), after_rev, to_rev);
+    after = segments.at(-1)?.to_rev ?? to_rev;
+  }
+}
+
+function authorsWithin(from_rev: number, authors: Authors, after_rev: number, to_rev: number): Authorship[] {
+  const edits: Authorship[] = [];
+  const end = Math.min(to_rev, from_rev + authors.users.length - 1);
+  for (let rev = Math.max(after_rev + 1, from_rev); rev <= end; rev++) {
+    const i = rev - from_rev;
+    edits.push({ rev, user_id: authors.ids[authors.users[i] ?? 0] ?? '', at: authors.times[i] ?? 0 });
+  }
+  return edits;
 }
