@@ -1,9 +1,11 @@
 /** The thread that large questions about the past are answered on: see threads.ts. One question at a time. */
+import { BEHIND, stepBehind } from '../../base/priority.ts';
 import { type Answering, answering } from './answer.ts';
 import type { ToThread } from './threads.ts';
 
 declare const self: Worker;
 
+stepBehind(BEHIND.questions);
 let now: Answering | null = null;
 
 self.onmessage = (event: MessageEvent<ToThread>) => {
