@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'bun:test';
 import * as Y from 'yjs';
 import { type Random, seededRandom } from '../../base/random.ts';
-import { TEXT_ROOT } from '../../protocol/snapshot.ts';
+import { snapshotOf, TEXT_ROOT } from '../../protocol/snapshot.ts';
+import { Replica } from '../replica.ts';
+import { serverClientId } from '../server-ids.ts';
 import { createPastDoc } from './past-doc.ts';
 import { rootsBack } from './roots.ts';
 
@@ -207,4 +209,33 @@ test('whatever a crowd did, all of it is back, then and again, and everybody has
       pasts.push(stateOf(first));
     }
   }
+});
+
+describe('going back under an owner who is lost before it is on disk', () => {
+  const doc_id = seededRandom(88).id();
+  const author = new Y.Doc();
+  author.getMap('map').set('key', 'then');
+  const past = stateOf(author);
+  author.getMap('map').set('key', 'now');
+  const present = stateOf(author);
+
+  /** What the next owner has once a client, who had heard of it, has come back. */
+  function afterLoss(client: number | null): unknown {
+    const head = opened(present);
+    if (client !== null) head.clientID = client;
+    const [heard, stored, seen] = [opened(present), opened(present), new Y.Doc()];
+    Y.applyUpdate(heard, rootsBack(opened(past), head) as Uint8Array);
+    const next = new Replica(doc_id, serverClientId(doc_id, 2), snapshotOf(stored), []);
+    next.applyUpdates([stateOf(heard)]);
+    for (const update of next.missingFor(null)) Y.applyUpdate(seen, update);
+    return seen.getMap('map').toJSON();
+  }
+
+  test('is brought along whole by the clients who had heard of it', () => {
+    expect(afterLoss(null)).toEqual({ key: 'then' });
+  });
+
+  test('would leave neither what was nor what is, were it written under the owner, whose lost structs are deleted', () => {
+    expect(afterLoss(serverClientId(doc_id, 1))).toEqual({});
+  });
 });
