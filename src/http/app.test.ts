@@ -82,12 +82,14 @@ describe('an address', () => {
       }
   });
 
-  test('of a service that does not run here is unknown', async () => {
+  test('of a service that does not run here is unknown, and described all the same', async () => {
     const bare = await createHttpWorld({ ...(await stores()), parts: { users: null } });
     closing.unshift(bare.close);
-    const { status, body } = await bare.call('POST', '/v1/auth/login', { body: {} });
-    expect([status, body.error.code]).toEqual([404, 'NOT_FOUND']);
+    const refused = await fetch(`${bare.url}/v1/auth/login`, { method: 'POST' });
+    expect([refused.status, (await refused.json()).error.code]).toEqual([404, 'NOT_FOUND']);
     expect((await bare.call('GET', '/healthz')).status).toBe(200);
+    const { paths } = await (await fetch(`${bare.url}/docs/json`)).json();
+    expect(Object.keys(paths)).toContain('/v1/auth/login');
   });
 
   test('that takes other methods says which', async () => {

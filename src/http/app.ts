@@ -3,7 +3,8 @@
  * an id, the answer to browsers of other origins, headers, the access log and its place in the metrics. Nothing that is
  * thrown gets past here, and no status leaves without our envelope.
  *
- * The routes of a service that does not run in this process are not registered, and so are 404.
+ * The routes of a service that does not run in this process are not registered, and so are 404; `/docs` tells of them all
+ * the same.
  */
 import { Elysia } from 'elysia';
 import type { Clock } from '../base/clock.ts';
@@ -74,11 +75,12 @@ export interface HttpApp {
 /** Assembles the door. */
 export function createHttpApp(parts: HttpParts): HttpApp {
   const elysia = assemble(parts);
+  const described = assemble(wholeApi(parts));
   const allowed = methodsByPath(elysia);
 
   const route = async (request: Request, path: string): Promise<Response> => {
     if (request.method === 'OPTIONS') return optionsResponse(request, parts.cors_origins, allowed(path));
-    return elysia.handle(request);
+    return (path === API_PATH ? described : elysia).handle(request);
   };
 
   return {
@@ -90,6 +92,23 @@ export function createHttpApp(parts: HttpParts): HttpApp {
         .catch((error: unknown) => refusal(request, error, parts.reporter));
       return finish(parts, request, path, exchange, response);
     },
+  };
+}
+
+const API_PATH = '/docs/json';
+
+/**
+ * The same with the routes of every service, to be described and never called: behind a balancer all services are one API,
+ * and whichever node is asked for its description gives the whole.
+ */
+function wholeApi(parts: HttpParts): HttpParts {
+  const unreached = {} as never;
+  const { users, documents, collaboration } = parts;
+  return {
+    ...parts,
+    users: users ?? unreached,
+    documents: documents ?? unreached,
+    collaboration: collaboration ?? unreached,
   };
 }
 
@@ -160,7 +179,8 @@ function finish(parts: HttpParts, request: Request, path: string, exchange: Exch
   headers.set('x-request-id', exchange.request_id);
   for (const [name, value] of COMMON_HEADERS) if (!headers.has(name)) headers.set(name, value);
   if (exchange.standing !== null) for (const [name, value] of limitHeaders(exchange.standing)) headers.set(name, value);
-  for (const [name, value] of corsHeaders(request, parts.cors_origins)) headers.set(name, value);
+  // What a response says to vary by, its encoding for one, it goes on to vary by.
+  for (const [name, value] of corsHeaders(request, parts.cors_origins)) headers.append(name, value);
 
   const duration_ms = parts.clock.monotonic() - exchange.started_at;
   const labels = { method: request.method, route: exchange.route ?? 'none', status: response.status };
@@ -180,10 +200,17 @@ function finish(parts: HttpParts, request: Request, path: string, exchange: Exch
 /** Asked every few seconds by machines: their lines would bury all others. */
 const WATCHERS = new Set(['/healthz', '/readyz', '/metrics']);
 
-/** Nothing here may be guessed at, stored by a cache, framed, or told to other sites. */
+/**
+ * Nothing here may be guessed at, stored by a cache, framed, told to other sites, or loaded or held by a page of theirs. What
+ * allowed origins call with CORS is not held back by `same-origin`. Devices are of no use to any page of ours.
+ */
 const COMMON_HEADERS: readonly (readonly [string, string])[] = [
   ['cache-control', 'no-store'],
   ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
+  ['cross-origin-opener-policy', 'same-origin'],
+  ['cross-origin-resource-policy', 'same-origin'],
+  ['permissions-policy', 'camera=(), geolocation=(), microphone=(), payment=(), usb=()'],
   ['referrer-policy', 'no-referrer'],
+  ['x-frame-options', 'DENY'],
   ['x-content-type-options', 'nosniff'],
 ];
