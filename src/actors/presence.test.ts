@@ -106,7 +106,7 @@ describe('a clientID', () => {
     book.awareness(sly, [entry(drawn, 99, null)]);
     expect(shown()).toEqual({});
     book.show(bob, { mood: 'still here' });
-    expect(shown()[drawn]).toMatchObject({ clock: 1, state: { mood: 'still here' } });
+    expect(shown()[drawn]).toMatchObject({ clock: 2, state: { mood: 'still here' } });
   });
 
   test('of another user who left stays theirs', () => {
@@ -177,12 +177,12 @@ describe('clocks', () => {
     book.awareness(ada, [entry(7, 5, {})]);
     const [drawn = 0] = present().filter((client) => client !== 7);
     book.take(false);
-    for (const at of [1, 2, 3]) {
+    for (const at of [2, 3, 4]) {
       book.renew();
       expect(shown()).toMatchObject({ [drawn]: { clock: at, state: { user: { id: BOB, name: 'Bob' } } } });
     }
     book.leave(bob);
-    expect(shown()).toEqual({ [drawn]: { clock: 4, state: null } });
+    expect(shown()).toEqual({ [drawn]: { clock: 5, state: null } });
     book.renew();
     expect(book.dirty).toBe(false);
   });

@@ -83,7 +83,8 @@ export class PresenceBook {
     const seat: Seat = { member, since: isoTime(this.#clock.now()), active: false, state: {}, clients: new Set() };
     this.#seats.set(member.member_id, seat);
     this.#comings.push(this.#event(seat, 'joined'));
-    if (member.wire === 'json') this.#introduce(seat, this.#freshClientId(), 0, jsonMemberState(member, {}, null));
+    // Stock awareness takes nobody in at clock 0.
+    if (member.wire === 'json') this.#introduce(seat, this.#freshClientId(), 1, jsonMemberState(member, {}, null));
   }
 
   /** Ends a member's presence, and that of every clientID that it still holds. */

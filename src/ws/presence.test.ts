@@ -193,7 +193,7 @@ test('Y30: stock providers see each other come, move and go, and come back after
   const seen = () => two.awareness.getStates().get(one.doc.clientID);
   one.awareness.setLocalStateField('cursor', { at: 1 });
   await two.until('the cursor', () => seen()?.cursor?.at === 1);
-  expect(seen()?.user).toEqual({ id: ada.user_id });
+  expect(seen()?.user).toEqual({ id: ada.user_id, name: 'ada' });
   // The connection breaks; the provider connects again by itself.
   one.provider.ws?.close();
   await two.until('that one left', () => seen() === undefined);
