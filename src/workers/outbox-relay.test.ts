@@ -69,7 +69,7 @@ const relay = () => relayOnce({ sql: db.sql, clock, queues, ask_again_ms: ASK_AG
 const inQueue = () => queues.audit.bull.getJobCountByTypes('waiting', 'delayed', 'prioritized');
 const work = (move: (event_id: string) => Promise<unknown> = (event_id) => moveEvent(db.sql, event_id)) => {
   worker = startWorkers(working, [handler('audit', 4, ({ event_id }) => move(event_id))], {
-    ...{ log: quietLog, metrics: createMetrics(), lost_ms: 15_000 },
+    ...{ clock, log: quietLog, metrics: createMetrics(), lost_ms: 15_000 },
   });
 };
 const allLogged = (ids: readonly string[]) =>

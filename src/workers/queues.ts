@@ -8,6 +8,7 @@
  */
 import { type ConnectionOptions, type Job, Queue, Worker as QueueWorker } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { type Clock, TIMED_OUT, within } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 
@@ -138,8 +139,12 @@ export async function closeQueues(queues: Queues): Promise<void> {
   await Promise.all(QUEUE_NAMES.map((name) => queues[name].bull.close()));
 }
 
+/** How long jobs under way are given when the process ends. */
+const CLOSE_WITHIN_MS = 3_000;
+
 /** What workers work with. */
 export interface WorkerParts {
+  readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
   /**
@@ -176,7 +181,11 @@ export function startWorkers(
   const workers = handlers.map((one) => startWorker(redis, one, parts));
   return {
     async stop() {
-      await Promise.all(workers.map((worker) => worker.close()));
+      const closed = Promise.all(workers.map((worker) => worker.close()));
+      if ((await within(parts.clock, CLOSE_WITHIN_MS, closed)) !== TIMED_OUT) return;
+      // One that waits for an answer of a Redis that was killed waits for ever. What it was at, another does again.
+      parts.log.warn('jobs did not come to their end in time; they are left to others');
+      for (const worker of workers) void worker.close(true);
     },
   };
 }

@@ -6,7 +6,7 @@ import { quietLog, readableLog, seedDocument } from '../../test/support/core.ts'
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
 import { startRedis, type TestRedis } from '../../test/support/redis.ts';
 import { until } from '../../test/support/until.ts';
-import { ManualClock } from '../base/clock.ts';
+import { ManualClock, systemClock } from '../base/clock.ts';
 import { createMetrics, type Metrics } from '../base/metrics.ts';
 import { seededRandom } from '../base/random.ts';
 import type { DeltaOps } from '../protocol/content/delta.ts';
@@ -227,7 +227,7 @@ describe('the queue', () => {
       handler('schedule', 1, () => lookAtWork({ sql: db.sql, clock, directory, queues, pace })),
       handler('snapshots', 2, ({ doc_id }) => snapshotDocument(db.sql, doc_id)),
     ];
-    const workers = startWorkers(working, handlers, { log: logged.log, metrics, lost_ms: 15_000 });
+    const workers = startWorkers(working, handlers, { clock: systemClock, log: logged.log, metrics, lost_ms: 15_000 });
     worker = {
       async stop() {
         scheduler.cancel();
