@@ -157,6 +157,37 @@ describe('a member that asked for acks', () => {
   });
 });
 
+describe('a viewer that asked for acks', () => {
+  test('learns that what holds nothing new is on disk', () => {
+    const { member } = new Typist(rig.yjs('viewer', true));
+    new Typist(member).answer();
+    expect(counted(member)).toEqual([1, 0, 1]);
+  });
+
+  test('is told nothing of what was refused, nor of what follows, until all that it has is in the document', () => {
+    const viewer = new Typist(rig.yjs('viewer', true));
+    const told = acks(viewer.member).length;
+    viewer.send(viewer.type('a'));
+    viewer.send(Y.encodeStateAsUpdate(new Y.Doc()));
+    rig.write([{ insert: 'b' }]);
+    rig.commit();
+    expect(acks(viewer.member)).toHaveLength(told);
+    viewer.member.role = 'editor';
+    viewer.answer();
+    rig.commit();
+    expect(counted(viewer.member)).toEqual([1, 2, 3]);
+  });
+});
+
+test('a member that synchronises once more is asked in turn, when it wants that', () => {
+  const member = rig.yjs();
+  const state_vector = Uint8Array.of(0);
+  const kinds = () => member.frames().map(({ kind }) => kind);
+  rig.turn({ kind: 'sync', member, state_vector });
+  rig.turn({ kind: 'sync', member, state_vector, ask: true });
+  expect(kinds().filter((kind) => kind !== 'awareness')).toEqual(['step1', 'update', 'update', 'step1']);
+});
+
 test('a member that did not ask hears of no ack', () => {
   const silent = new Typist(rig.yjs());
   silent.send(silent.type('a'));

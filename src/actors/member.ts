@@ -36,9 +36,11 @@ export interface JsonMember extends MemberBase {
   send(text: string): void;
 }
 
-/** A member that speaks the y-websocket wire. */
+/** A member that speaks the y-websocket wire, or has it behind the names of documents. */
 export interface YjsMember extends MemberBase {
   readonly wire: 'yjs';
+  /** Through which it came in, for what is counted by door. */
+  readonly door: 'yjs' | 'hocuspocus';
   /** Whether it asked for durable acks. */
   readonly acks: boolean;
   send(frame: Uint8Array): void;

@@ -32,7 +32,7 @@ export interface FoundEdit {
 
 /** What a document measures. */
 export interface RuntimeObserver {
-  edits(door: 'json' | 'rest' | 'yjs', count: number): void;
+  edits(door: 'json' | 'rest' | 'yjs' | 'hocuspocus', count: number): void;
   fannedOut(duration_ms: number): void;
   /** It came near the size that it may have, or an edit was refused there. */
   sized(doc_id: string, news: SizeNews, bytes: number): void;

@@ -258,7 +258,7 @@ export class DocumentRuntime {
     const author = { user_id: member.user_id, client_id: member.client_id, seq: null };
     this.#size.took(change.delta);
     const recorded = this.log.record(change, author, this.#parts.clock.now());
-    this.#parts.observer.edits('yjs', updates);
+    this.#parts.observer.edits(member.door, updates);
     out.edits.push({ recorded, author: member, amended: change.amended });
   }
 

@@ -30,7 +30,7 @@ interface OfMember {
 export type ToOwner =
   | (OfMember & {
       readonly t: 'join';
-      readonly wire: 'json' | 'yjs';
+      readonly door: 'json' | 'yjs' | 'hocuspocus';
       readonly user_id: string;
       readonly display_name: string;
       readonly client_id: string;

@@ -197,6 +197,7 @@ export class HocuspocusDocument extends Attendance {
     const { socket } = this.#line;
     return {
       wire: 'yjs',
+      door: this.door,
       acks: true,
       socket,
       get named() {

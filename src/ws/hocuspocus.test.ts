@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test';
 import * as Y from 'yjs';
 import { messageFrame, RawHocuspocus, syncFrame, tokenFrame } from '../../test/support/hocuspocus.ts';
+import { holdRights } from '../../test/support/hold-rights.ts';
 import { openTestServer, type TestServer, type TestUser } from '../../test/support/server.ts';
 import { JsonClient } from '../../test/support/sockets.ts';
 import { until } from '../../test/support/until.ts';
@@ -140,11 +141,13 @@ describe('coming in', () => {
   test(`H5: queued_frames_before_open_max (${LIMITS.queued_frames_before_open_max}) messages may wait for a document; one more closes the socket with 1013`, async () => {
     const queries = (count: number) =>
       Array.from({ length: count }, () => messageFrame(doc_id, HOCUSPOCUS.QUERY_AWARENESS));
+    release = await holdRights(server);
     const allowed = open(tokenFrame(doc_id, ada.token), ...queries(LIMITS.queued_frames_before_open_max));
-    await allowed.take('step1');
-    await allowed.settled(doc_id);
     const refused = open(tokenFrame(doc_id, ada.token), ...queries(LIMITS.queued_frames_before_open_max + 1));
     expect((await refused.closed).code).toBe(CLOSE.OVERLOADED);
+    await release();
+    await allowed.take('step1');
+    await allowed.settled(doc_id);
   });
 
   test(`H5: queued_bytes_before_open_max (${LIMITS.queued_bytes_before_open_max}) bytes may wait on a socket, tokens included; more close it with 1013`, async () => {
@@ -154,13 +157,15 @@ describe('coming in', () => {
     const names = [doc_id, `${doc_id}\0session`] as const;
     const both = names.map((name) => tokenFrame(name, ada.token));
     const half = (LIMITS.queued_bytes_before_open_max - tokens) / 2;
+    release = await holdRights(server);
     const allowed = open(...both, bytes(names[0], Math.floor(half)), bytes(names[1], Math.floor(half)));
-    await allowed.take('step1');
-    await allowed.settled(names[0]);
     const refused = open(...both, bytes(names[0], Math.floor(half)), bytes(names[1], Math.ceil(half) + 1));
     expect((await refused.closed).code).toBe(CLOSE.OVERLOADED);
     const token = 'x'.repeat(LIMITS.queued_bytes_before_open_max + 1);
     expect((await open(tokenFrame(doc_id, token)).closed).code).toBe(CLOSE.OVERLOADED);
+    await release();
+    await allowed.take('step1');
+    await allowed.settled(names[0]);
   });
 
   test('H5: what comes under a name that is not open is dropped, and nothing of it is kept', async () => {
@@ -201,6 +206,7 @@ describe('SyncStatus', () => {
     const session = `${shared}\0session`;
     const client = await join(ada, shared, session);
     const watcher = await JsonClient.join(server, shared, ada);
+    const edits = Number((await metric('concord_edits_total{door="hocuspocus"}'))?.split(' ')[1]);
     release = await server.holdJournal(shared);
     for (const words of ['a', 'b']) {
       client.send(syncFrame(shared, update(words)));
@@ -214,6 +220,7 @@ describe('SyncStatus', () => {
     const [row] = await server.sql`SELECT count(*)::int AS rows FROM document_updates WHERE doc_id = ${shared}`;
     expect(row?.rows).toBe(2);
     expect(saved(client)).toEqual([true, true]);
+    expect(await metric('concord_edits_total{door="hocuspocus"}')).toEndWith(` ${edits + 2}`);
     await watcher.leave();
   });
 

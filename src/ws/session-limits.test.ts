@@ -1,6 +1,7 @@
 /** What bounds a socket before it is open, and when it does not read: docs/PROTOCOL.md, C7 and C14. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test';
 import { createConnection } from 'node:net';
+import { holdRights } from '../../test/support/hold-rights.ts';
 import { openTestServer, type TestServer, type TestUser } from '../../test/support/server.ts';
 import { JsonClient, YjsClient } from '../../test/support/sockets.ts';
 import { until } from '../../test/support/until.ts';
@@ -28,26 +29,10 @@ describe('before the connection is open', () => {
   let go: () => Promise<void> = async () => {};
   afterEach(() => go());
 
-  /** Lets no socket find out what its user may do, until `go` is called. */
-  async function holdRights(): Promise<void> {
-    const { promise: released, resolve: release } = Promise.withResolvers<void>();
-    const { promise: held, resolve: tellHeld } = Promise.withResolvers<void>();
-    const over = server.sql.begin(async (sql) => {
-      await sql`LOCK TABLE document_permissions IN ACCESS EXCLUSIVE MODE`;
-      tellHeld();
-      await released;
-    });
-    await held;
-    go = async () => {
-      release();
-      await over;
-    };
-  }
-
   const pings = (count: number) => Array.from({ length: count }, () => '{"type":"ping"}');
 
   test(`C7: queued_frames_before_open_max (${LIMITS.queued_frames_before_open_max}) frames wait and are handled after ready, in order`, async () => {
-    await holdRights();
+    go = await holdRights(server);
     const edit = (seq: number) =>
       JSON.stringify({ type: 'edit', changes: { base_rev: 1, delta: [{ insert: `${seq}` }] }, seq });
     const first = [edit(1), edit(2), ...pings(LIMITS.queued_frames_before_open_max - 2)];
@@ -69,7 +54,7 @@ describe('before the connection is open', () => {
   });
 
   test(`C7: with one frame more than queued_frames_before_open_max it is closed with 1013`, async () => {
-    await holdRights();
+    go = await holdRights(server);
     const client = JsonClient.open(server, doc_id, ada, { first: pings(LIMITS.queued_frames_before_open_max + 1) });
     expect((await client.closed).code).toBe(CLOSE.OVERLOADED);
     await go();
@@ -77,7 +62,7 @@ describe('before the connection is open', () => {
   });
 
   test(`C7: queued_bytes_before_open_max (${LIMITS.queued_bytes_before_open_max}) bytes may wait; one more is closed with 1013`, async () => {
-    await holdRights();
+    go = await holdRights(server);
     const bytes = (count: number) => new Uint8Array(count).fill(MESSAGE.QUERY_AWARENESS);
     const half = LIMITS.queued_bytes_before_open_max / 2;
     const allowed = YjsClient.open(server, doc_id, ada, { first: [bytes(half), bytes(half)] });

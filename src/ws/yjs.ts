@@ -68,6 +68,7 @@ export class YjsSession extends Session {
     const acks = this.hello.query.get('acks') === '1';
     return {
       wire: 'yjs',
+      door: this.door,
       acks,
       socket,
       named: null,

@@ -193,7 +193,7 @@ export class Desk {
   }
 
   #member(seat: Seat, document: OpenDocument, runtime: DocumentRuntime): Member {
-    const { doc, m, wire, acks, ...who } = seat.join;
+    const { doc, m, door, acks, ...who } = seat.join;
     const post = this.#post;
     const base = {
       member_id: nextMemberId(),
@@ -214,7 +214,7 @@ export class Desk {
         document.push({ kind: 'leave', member });
       },
     };
-    const member: Member = wire === 'json' ? { ...base, wire } : { ...base, wire, acks };
+    const member: Member = door === 'json' ? { ...base, wire: 'json' } : { ...base, wire: 'yjs', door, acks };
     return member;
   }
 }

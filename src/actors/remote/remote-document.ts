@@ -252,14 +252,14 @@ export class RemoteDocument implements DocumentHandle {
 
   #join(member: Member): void {
     const request = this.#named.get(member);
-    const { member_id: m, user_id, display_name, client_id, role, wire } = member;
+    const { member_id: m, user_id, display_name, client_id, role } = member;
     const held: MemberItem[] = [];
     this.#seats.set(m, { member, joined: false, held, held_since: 0 });
     this.link.post({
       t: 'join',
       doc: this.doc_id,
       m,
-      wire,
+      door: member.wire === 'json' ? 'json' : member.door,
       user_id,
       display_name,
       client_id,
