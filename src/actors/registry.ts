@@ -252,6 +252,8 @@ export class Registry implements DocumentFinder {
       findEdit: (doc, user_id, client_id, seq) => this.#findEdit(doc, user_id, client_id, seq),
       occupied: (members) => document.occupied(members),
       saved: (all) => document.saved(all),
+      // While storage does not answer nothing is known, and the fence protects the journal.
+      doubted: () => void this.stillOurs(doc_id).catch(() => {}),
     };
     const runtime = new DocumentRuntime(doc_id, loaded.replica, ledger, loaded.window, parts);
     runtime.heardElsewhere(subscribers[0] ?? 0);

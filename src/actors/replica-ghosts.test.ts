@@ -95,6 +95,31 @@ test('what the journal holds of an earlier owner is no ghost', () => {
   expect(plainText(replica)).toBe('journaled');
 });
 
+test('what a later owner wrote is none: it is not touched, and says that we are the owner no more', () => {
+  const { base, heard } = lostOwner((owner) => owner.applyDelta([{ retain: 4 }, { insert: ' lost' }]));
+  const later = new Replica(DOC, serverClientId(DOC, 3), base, []);
+  Y.applyUpdate(heard, later.applyDelta([{ retain: 4 }, { insert: ' on disk' }]).update);
+  const stale = next(base);
+  const brought = Y.encodeStateAsUpdate(heard, stale.stateVector());
+  expect(stale.applyUpdates([brought])).toEqual({ kind: 'later_owner', missing: false, malformed: false });
+  expect(stale.judgeViewer(brought)).toEqual({ kind: 'later_owner', ghosts: null });
+  expect(plainText(stale)).toBe('kept');
+});
+
+for (const role of ['editor', 'viewer'] as const)
+  test(`a ${role} who brings what a later owner wrote is sent to look for that one, and the node looks too`, () => {
+    const rig = new RuntimeRig(891);
+    const [member, other] = [rig.yjs(role), rig.yjs()];
+    const later = new Replica(rig.doc_id, serverClientId(rig.doc_id, 2), EMPTY_STATE, []);
+    const { update } = later.applyDelta([{ insert: 'on disk' }]);
+    other.raw.length = 0;
+    rig.turn({ kind: 'update', member, update, whole: true });
+    expect(member.closed?.code).toBe(1012);
+    expect(rig.doubts).toBe(1);
+    expect(other.raw).toEqual([]);
+    expect(plainText(rig.runtime.replica)).toBe('');
+  });
+
 test('another document whose text was copied over with its structs is not one', () => {
   let other = random.id();
   while (isServerClientId(DOC, serverClientId(other, 1))) other = random.id();

@@ -19,11 +19,12 @@ import { joinTyping } from '../protocol/typed-run.ts';
 import { TextWatch, trueEffect } from './effects.ts';
 import { KeptState } from './kept-state.ts';
 import { rootsFlaw } from './roots-flaw.ts';
-import { isServerClientId } from './server-ids.ts';
+import { isLaterOwner, isServerClientId } from './server-ids.ts';
 import { codeUnits, holdsSurrogate, SURROGATE, writeDelta } from './text-access.ts';
 import {
   type DecodedUpdate,
   decodeUpdate,
+  dropPending,
   judgeViewer,
   mergeAll,
   nestsTooDeep,
@@ -66,8 +67,8 @@ export interface Change {
 /** Outcome of applying a Yjs client's updates. */
 export type Applied =
   | { readonly kind: 'changed'; readonly change: Change; readonly missing: boolean; readonly malformed: boolean }
-  /** Everything was known already. */
-  | { readonly kind: 'nothing'; readonly missing: boolean; readonly malformed: boolean };
+  /** Everything was known already; or it holds what a later owner wrote, if its sender is right, and nothing was applied. */
+  | { readonly kind: 'nothing' | 'later_owner'; readonly missing: boolean; readonly malformed: boolean };
 
 /** Longer tails are applied to a document instead of being composed. */
 const COMPOSE_MAX = 1_000;
@@ -134,6 +135,8 @@ export class Replica {
     const known = this.#doc ?? this.#kept.base;
     if (decoded.every((update) => update !== null && updateAddsNothing(update, known)))
       return { kind: 'nothing', missing: false, malformed: false };
+    if (decoded.some((update) => this.#tellsOfLaterOwner(update)))
+      return { kind: 'later_owner', missing: false, malformed: false };
     const doc = this.#liveDoc();
     const good = decoded.map((update) => update !== null && !this.#isForged(doc, update) && !nestsTooDeep(update));
     const structs = decoded.flatMap((update, i) => (good[i] === true ? (update?.structs ?? []) : []));
@@ -160,7 +163,7 @@ export class Replica {
       this.destroy();
       return { kind: 'nothing', missing: false, malformed: true };
     }
-    const missing = this.#dropPending(doc);
+    const missing = dropPending(doc);
     const malformed = good.includes(false);
     return change === null ? { kind: 'nothing', missing, malformed } : { kind: 'changed', change, missing, malformed };
   }
@@ -258,6 +261,7 @@ export class Replica {
   judgeViewer(update: Uint8Array): ViewerUpdate {
     const decoded = decodeUpdate(update);
     if (decoded === null) return { kind: 'edit', ghosts: null };
+    if (this.#tellsOfLaterOwner(decoded)) return { kind: 'later_owner', ghosts: null };
     return judgeViewer(decoded, this.#liveDoc(), (client) => this.#isLostOwner(client));
   }
 
@@ -379,17 +383,13 @@ export class Replica {
     if (this.#kept.is_outgrown) this.measure();
   }
 
-  /** Structs that wait for others are forgotten: their sender is asked for everything, so they come again. */
-  #dropPending(doc: Y.Doc): boolean {
-    if (doc.store.pendingStructs === null && doc.store.pendingDs === null) return false;
-    doc.store.pendingStructs = null;
-    doc.store.pendingDs = null;
-    return true;
-  }
-
   /** Whether another owner of this document wrote under this clientID. */
   #isLostOwner(client: number): boolean {
     return client !== this.#client_id && isServerClientId(this.#doc_id, client);
+  }
+
+  #tellsOfLaterOwner(update: DecodedUpdate | null): boolean {
+    return update?.structs.some(({ id }) => isLaterOwner(this.#doc_id, id.client, this.#client_id)) ?? false;
   }
 
   /** Nobody but this replica writes under its clientID: what is new there is not ours, whoever says so. */

@@ -22,6 +22,8 @@ export interface RuntimeParts {
   occupied(members: number): void;
   /** Whether everything is saved changed. */
   saved(all: boolean): void;
+  /** Somebody else may own the document by now: it is to be looked up. */
+  doubted(): void;
 }
 
 /** An edit found in the journal. */

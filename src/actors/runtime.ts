@@ -248,10 +248,17 @@ export class DocumentRuntime {
     // Not closed: its client still reads, and what is refused comes again by itself once there is room.
     if (refused) member.send(deniedFrame(DOCUMENT_FULL));
     const applied = this.replica.applyUpdates(taken);
+    if (applied.kind === 'later_owner') return this.#doubt(member);
     if (applied.kind === 'changed') this.#recordYjs(member, applied.change, taken.length, out);
     if (applied.malformed) return this.members.expel(member, CLOSE.MALFORMED, 'an update does not decode');
     this.#took(member, updates, applied.missing || refused);
     if (applied.missing) member.send(step1Frame(this.replica.stateVector()));
+  }
+
+  /** A client knows of a later owner. If it is right we are none any more; if not, this costs nobody but itself the line. */
+  #doubt(member: YjsMember): void {
+    this.#parts.doubted();
+    this.members.expel(member, CLOSE.RESTART, 'the document moved; reconnect');
   }
 
   #recordYjs(member: YjsMember, change: Change, updates: number, out: Outbox): void {
@@ -271,6 +278,7 @@ export class DocumentRuntime {
     for (const update of updates.bytes) {
       if (this.replica.covers(update)) continue;
       const { kind, ghosts } = this.replica.judgeViewer(update);
+      if (kind === 'later_owner') return this.#doubt(member);
       if (ghosts !== null) member.send(updateFrame(ghosts));
       if (kind === 'nothing') continue;
       const looked = kind === 'clean_up' && this.#status.state !== 'read_only' && !this.#suspects.has(member);

@@ -8,6 +8,9 @@
  * *ghosts*: structs under a server clientID of this document that its journal does not hold. It merges them, as it must
  * to converge, and deletes them in the same turn; the author's resend is the edit.
  *
+ * Only what an *earlier* owner wrote can be a ghost. Structs of a later one say that we ourselves were replaced and have not
+ * noticed: to delete those would delete text that is on disk, by way of whichever client heard of the deletion.
+ *
  * Stock Yjs draws clientIDs below 2^32. Ours are at 2^34 and above, and below 2^35 so that a varint still takes five
  * bytes: 2^34 + ten bits of the document's id + twenty-four bits of the epoch, which no two owners ever share.
  */
@@ -25,6 +28,11 @@ function documentBits(doc_id: string): number {
 /** The Yjs clientID that the owner of `doc_id` at `epoch` writes under. */
 export function serverClientId(doc_id: string, epoch: number): number {
   return BASE + documentBits(doc_id) * EPOCHS + (epoch % EPOCHS);
+}
+
+/** Whether the owner of `doc_id` that writes under `client` came after the one that writes under `own`. */
+export function isLaterOwner(doc_id: string, client: number, own: number): boolean {
+  return client > own && isServerClientId(doc_id, client);
 }
 
 /** Whether `client` is one that some owner of `doc_id` wrote under. */

@@ -78,7 +78,9 @@ export type ViewerUpdate =
   /** Formatting marks are taken away, perhaps without effect. */
   | { readonly kind: 'clean_up'; readonly ghosts: Uint8Array | null }
   /** A change, which is not theirs to make. */
-  | { readonly kind: 'edit'; readonly ghosts: Uint8Array | null };
+  | { readonly kind: 'edit'; readonly ghosts: Uint8Array | null }
+  /** What a later owner of the document wrote. */
+  | { readonly kind: 'later_owner'; readonly ghosts: null };
 
 /**
  * Judges what a viewer's client sends without being asked by its user. Stock clients offer whatever the server seems to
@@ -227,6 +229,14 @@ function cutsPair(doc: Y.Doc, client: number, clock: number, unseen: boolean): b
   if (!(struct instanceof Y.Item) || !(struct.content instanceof Y.ContentString)) return false;
   const before = struct.content.str.charCodeAt(clock - struct.id.clock - 1);
   return before >= 0xd800 && before <= 0xdbff;
+}
+
+/** Forgets structs that wait for others: their sender is asked for everything, so they come again. Whether there were any. */
+export function dropPending(doc: Y.Doc): boolean {
+  if (doc.store.pendingStructs === null && doc.store.pendingDs === null) return false;
+  doc.store.pendingStructs = null;
+  doc.store.pendingDs = null;
+  return true;
 }
 
 /** See server-ids.ts: deletes what a lost owner wrote and the journal never held. */

@@ -34,6 +34,8 @@ export class RuntimeRig {
   readonly sized: string[] = [];
   readonly occupied: number[] = [];
   readonly saved: boolean[] = [];
+  /** How often the node was asked to look whose the document is. */
+  doubts = 0;
   node_full = false;
   /** What the journal answers about edits that memory no longer holds. */
   findEdit: () => Promise<FoundEdit | null> = () => Promise.resolve(null);
@@ -60,6 +62,9 @@ export class RuntimeRig {
       findEdit: () => this.findEdit(),
       occupied: (members) => void this.occupied.push(members),
       saved: (all) => void this.saved.push(all),
+      doubted: () => {
+        this.doubts += 1;
+      },
     });
   }
 
