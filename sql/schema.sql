@@ -205,10 +205,22 @@ CREATE TABLE sessions (
   last_used_at timestamp(3) with time zone DEFAULT now() NOT NULL,
   expires_at timestamp(3) with time zone NOT NULL,
   revoked_at timestamp(3) with time zone,
+  foreign_key bytea,
+  UNIQUE (foreign_key),
   PRIMARY KEY (id),
   FOREIGN KEY (user_id) REFERENCES users(id)
 );
 CREATE INDEX sessions_of_user ON public.sessions USING btree (user_id, id DESC) WHERE (revoked_at IS NULL);
+
+CREATE TABLE user_identities (
+  issuer text NOT NULL,
+  subject text NOT NULL,
+  user_id uuid NOT NULL,
+  created_at timestamp(3) with time zone NOT NULL,
+  UNIQUE (user_id),
+  PRIMARY KEY (issuer, subject),
+  FOREIGN KEY (user_id) REFERENCES users(id) DEFERRABLE INITIALLY DEFERRED
+);
 
 CREATE TABLE users (
   id uuid NOT NULL,
@@ -222,7 +234,7 @@ CREATE TABLE users (
   updated_at timestamp(3) with time zone DEFAULT now() NOT NULL,
   UNIQUE (email_key),
   PRIMARY KEY (id),
-  CHECK ((deleted OR ((email IS NOT NULL) AND (email_key IS NOT NULL) AND (password_hash IS NOT NULL)))),
+  CHECK ((deleted OR ((email IS NOT NULL) AND ((password_hash IS NULL) OR (email_key IS NOT NULL))))),
   CHECK ((role = ANY (ARRAY['user'::text, 'admin'::text])))
 );
 
@@ -261,7 +273,7 @@ BEGIN
     EXECUTE format('GRANT %s ON %s TO concord_app', CASE
       WHEN target::text = 'concord_migrations' THEN 'SELECT'
       WHEN target::text IN ('audit_log', 'document_segments', 'document_versions') THEN 'SELECT, INSERT'
-      WHEN target::text IN ('document_updates', 'document_links') THEN 'SELECT, INSERT, DELETE'
+      WHEN target::text IN ('document_updates', 'document_links', 'user_identities') THEN 'SELECT, INSERT, DELETE'
       WHEN target::text IN ('users', 'documents', 'document_search', 'document_heads', 'document_snapshots',
                             'document_history', 'document_clients') THEN 'SELECT, INSERT, UPDATE'
       ELSE 'SELECT, INSERT, UPDATE, DELETE' END, target);

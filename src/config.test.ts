@@ -8,6 +8,8 @@ const REQUIRED = {
   JWT_SECRET: 'x'.repeat(32),
 };
 
+const ALL_THREE = 'is required with AUTH_JWKS_URL, AUTH_ISSUER, AUTH_AUDIENCE';
+
 function refusal(env: Record<string, string | undefined>): ConfigError {
   try {
     readConfig({ ...REQUIRED, ...env });
@@ -28,6 +30,7 @@ test('with the required settings alone everything else has its documented defaul
     node_id: null,
     jwt_secret: REQUIRED.JWT_SECRET,
     jwt_secret_previous: null,
+    identity_provider: null,
     access_token_ttl_s: 900,
     refresh_token_ttl_s: 2_592_000,
     rate_limits: {
@@ -60,6 +63,9 @@ test('every setting is read from its variable', () => {
     PORT: '0',
     SERVICES: 'worker, users,worker',
     NODE_ID: 'node-1.eu_west',
+    AUTH_JWKS_URL: 'https://id.example.org/keys',
+    AUTH_ISSUER: 'https://id.example.org/',
+    AUTH_AUDIENCE: ' concord-of-example ',
     ACCESS_TOKEN_TTL: '60',
     REFRESH_TOKEN_TTL: '3600',
     RATE_LIMITS: 'off',
@@ -83,6 +89,11 @@ test('every setting is read from its variable', () => {
     port: 0,
     services: new Set(['users', 'worker'] as const),
     node_id: 'node-1.eu_west',
+    identity_provider: {
+      jwks_url: 'https://id.example.org/keys',
+      issuer: 'https://id.example.org/',
+      audience: 'concord-of-example',
+    },
     access_token_ttl_s: 60,
     refresh_token_ttl_s: 3_600,
     rate_limits: null,
@@ -119,6 +130,14 @@ describe('what is missing or wrong stops the start, by the name of the variable 
     ['JWT_SECRET', { JWT_SECRET: undefined }, 'is required'],
     ['JWT_SECRET', { JWT_SECRET: '' }, 'is required'],
     ['JWT_SECRET', { JWT_SECRET: 'x'.repeat(31) }, 'must be at least 32 bytes long'],
+    ['AUTH_ISSUER', { AUTH_JWKS_URL: 'https://id.example.org/keys', AUTH_AUDIENCE: 'a' }, ALL_THREE],
+    ['AUTH_AUDIENCE', { AUTH_JWKS_URL: 'https://id.example.org/keys', AUTH_ISSUER: 'a' }, ALL_THREE],
+    ['AUTH_JWKS_URL', { AUTH_AUDIENCE: 'a' }, ALL_THREE],
+    [
+      'AUTH_JWKS_URL',
+      { AUTH_JWKS_URL: 'file:///keys', AUTH_ISSUER: 'a', AUTH_AUDIENCE: 'a' },
+      'must be a URL that begins with https:// or http://',
+    ],
     ['JWT_SECRET_PREVIOUS', { JWT_SECRET_PREVIOUS: 'x'.repeat(31) }, 'must be at least 32 bytes long'],
     ['PORT', { PORT: '65536' }, 'must be a whole number from 0 to 65535'],
     ['PORT', { PORT: '-1' }, 'must be a whole number'],

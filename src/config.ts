@@ -34,6 +34,8 @@ export interface Config {
   readonly jwt_secret: string;
   /** A second such key, whose tokens are good too while one takes the other's place. */
   readonly jwt_secret_previous: string | null;
+  /** Who signs access tokens instead of us; null: nobody. */
+  readonly identity_provider: IdentityProvider | null;
   readonly access_token_ttl_s: number;
   readonly refresh_token_ttl_s: number;
   /** Null for load tests only. */
@@ -56,6 +58,16 @@ export interface Config {
   readonly work_interval_s: number;
   /** A background job whose worker has not been heard of for this long is done by another. */
   readonly job_lost_s: number;
+}
+
+/** An organisation's own signer of access tokens. */
+export interface IdentityProvider {
+  /** Where its public keys are. */
+  readonly jwks_url: string;
+  /** The `iss` of its tokens. */
+  readonly issuer: string;
+  /** An `aud` that says that a token is for us. */
+  readonly audience: string;
 }
 
 /** A setting that is missing or wrong. */
@@ -96,6 +108,7 @@ export function readConfig(env: Environment = process.env): Config {
     node_id: nodeId(env),
     jwt_secret: secret(env, 'JWT_SECRET') ?? missing('JWT_SECRET'),
     jwt_secret_previous: secret(env, 'JWT_SECRET_PREVIOUS'),
+    identity_provider: identityProvider(env),
     access_token_ttl_s: integer(env, 'ACCESS_TOKEN_TTL', 900, 1, 86_400 * 30),
     refresh_token_ttl_s: integer(env, 'REFRESH_TOKEN_TTL', 2_592_000, 1, 86_400 * 3650),
     rate_limits: rateLimits(env),
@@ -180,8 +193,18 @@ function secret(env: Environment, name: string): string | null {
   return value;
 }
 
-function missing(name: string): never {
-  throw new ConfigError(name, 'is required');
+function missing(name: string, reason = 'is required'): never {
+  throw new ConfigError(name, reason);
+}
+
+/** All three, or none: with one of them missing, tokens of others would be good. */
+function identityProvider(env: Environment): IdentityProvider | null {
+  const names = ['AUTH_JWKS_URL', 'AUTH_ISSUER', 'AUTH_AUDIENCE'];
+  if (names.every((name) => text(env, name) === null)) return null;
+  const [, issuer = '', audience = ''] = names.map(
+    (name) => text(env, name) ?? missing(name, `is required with ${names.join(', ')}`),
+  );
+  return { jwks_url: url(env, 'AUTH_JWKS_URL', ['https:', 'http:']), issuer, audience };
 }
 
 function nodeId(env: Environment): string | null {

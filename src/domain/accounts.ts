@@ -79,11 +79,12 @@ export class Accounts {
   async signIn(asked: { readonly email: string; readonly password: string }, origin: Origin): Promise<SignedIn> {
     const { sql, passwords, sessions } = this.parts;
     const row = await store.findUserForSignIn(sql, emailKey(asked.email));
-    const right = await passwords.matches(asked.password, row?.password_hash ?? null);
+    const password_hash = row?.password_hash ?? null;
+    const right = await passwords.matches(asked.password, password_hash);
     const opened =
-      right && row !== null
+      right && row !== null && password_hash !== null
         ? await sql.begin(async (sql) => {
-            const pair = await sessions.open(sql, row, origin);
+            const pair = await sessions.open(sql, { ...row, password_hash }, origin);
             if (pair !== null) await this.#record(sql, 'user.login', row.id, origin);
             return pair === null ? null : { user: show(row), ...pair };
           })
@@ -119,10 +120,11 @@ export class Accounts {
     source: Source,
   ): Promise<void> {
     const { sql, passwords, sessions } = this.parts;
-    const row = await this.#requirePassword(caller.user_id, asked.current_password);
+    const { password_hash: old_hash, ...row } = await this.#requirePassword(caller.user_id, asked.current_password);
+    if (old_hash === null) throw wrongPassword();
     requireStrong(asked.new_password, emailKey(row.email), '/new_password');
     const new_hash = await passwords.hash(asked.new_password);
-    const change = { id: row.id, old_hash: row.password_hash, new_hash, at: this.#now() };
+    const change = { id: row.id, old_hash, new_hash, at: this.#now() };
     const ended = await sql.begin(async (sql) => {
       if ((await store.updatePassword(sql, change)) === 'lost') return null;
       const ids = await revokeOtherSessions(sql, row.id, caller.session_id, this.#now());
@@ -135,7 +137,8 @@ export class Accounts {
 
   /**
    * Erases the account: everything personal goes, all sessions end, and its documents pass to their other owners or are
-   * deleted. The id stays, under {@link ERASED_NAME}. Errors: INVALID_CREDENTIALS.
+   * deleted. The id stays, under {@link ERASED_NAME}. An account without a password has the empty one here: its provider
+   * vouches for the caller. Errors: INVALID_CREDENTIALS.
    */
   async erase(caller: Caller, password: string, source: Source): Promise<void> {
     const { id, password_hash } = await this.#requirePassword(caller.user_id, password);
@@ -184,8 +187,9 @@ export class Accounts {
 
   async #requirePassword(user_id: string, password: string): Promise<store.UserWithPassword> {
     const row = await store.findUser(this.parts.sql, user_id);
-    const right = await this.parts.passwords.matches(password, row?.password_hash ?? null);
-    if (!right || row === null) throw wrongPassword();
+    const hash = row?.password_hash ?? null;
+    const right = await this.parts.passwords.matches(password, hash);
+    if (row === null || !(right || (hash === null && password === ''))) throw wrongPassword();
     return row;
   }
 

@@ -16,6 +16,7 @@ import type { Database, Sql } from '../store/postgres.ts';
 import * as store from '../store/sessions.ts';
 import type { SessionCache } from '../store/sessions-cache.ts';
 import { eventOf } from './audit.ts';
+import type { ForeignTokens } from './foreign-tokens.ts';
 import type { AccessTokens, AuthResult, Caller, UserRole } from './tokens.ts';
 
 /** Bytes of a refresh token: beyond guessing. */
@@ -56,6 +57,8 @@ export interface SessionParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly tokens: AccessTokens;
+  /** Whose tokens are good instead of ours, when an identity provider signs people in. */
+  readonly foreign?: ForeignTokens | null;
   readonly cache: SessionCache;
   readonly signals: Signals;
   /** Life of a refresh token, and of a session that is not refreshed, seconds. */
@@ -85,7 +88,8 @@ export class Sessions {
 
   /** Who `token` speaks for. Every door asks here. Throws only when PostgreSQL is needed and away. */
   async authenticate(token: string): Promise<AuthResult> {
-    const result = await this.parts.tokens.verify(token);
+    const { tokens, foreign } = this.parts;
+    const result = await (foreign ?? tokens).verify(token);
     if (!result.ok) return result;
     const alive = await this.#isAlive(result.caller.session_id);
     return alive ? result : { ok: false, code: 'TOKEN_REVOKED' };

@@ -15,6 +15,7 @@ import { decodeProtectedHeader } from 'jose';
 import type { Clock } from '../base/clock.ts';
 import { isUuid } from '../base/ids.ts';
 import type { Random } from '../base/random.ts';
+import { KnownTokens } from './known-tokens.ts';
 
 /** What an account may do beyond its own documents. */
 export type UserRole = 'user' | 'admin';
@@ -50,17 +51,13 @@ const PARTY = 'concord';
 /** Characters of a `kid`: 96 bits in base64url. */
 const KID_CHARS = 16;
 
-/** Tokens whose signature is remembered to be right. */
-const REMEMBERED_MAX = 10_000;
-
 /** Issues and reads access tokens. */
 export class AccessTokens {
   readonly #parts: TokenParts;
   /** By `kid`; the first one signs. */
   readonly #keys: ReadonlyMap<string, Key>;
   readonly #signing: Key;
-  /** What tokens of ours say, oldest first: the signature of one costs more than all else that a request needs of it. */
-  readonly #known = new Map<string, Caller>();
+  readonly #known = new KnownTokens<Caller>();
 
   constructor(parts: TokenParts) {
     this.#parts = parts;
@@ -84,7 +81,7 @@ export class AccessTokens {
 
   /** Whether `token` is ours and not expired. Says nothing about its session. */
   async verify(token: string): Promise<AuthResult> {
-    const known = this.#known.get(token);
+    const known = this.#known.recall(token);
     if (known !== undefined) return this.#unlessExpired(known);
     const claims = await this.#claimsOf(token);
     if (claims === null) return { ok: false, code: 'UNAUTHENTICATED' };
@@ -94,12 +91,7 @@ export class AccessTokens {
     if (!isUuid(sub) || !isUuid(sid) || (role !== 'user' && role !== 'admin'))
       return { ok: false, code: 'UNAUTHENTICATED' };
     const caller: Caller = { user_id: sub, session_id: sid, role, expires_at: exp };
-    this.#known.set(token, caller);
-    if (this.#known.size > REMEMBERED_MAX)
-      for (const oldest of this.#known.keys()) {
-        this.#known.delete(oldest);
-        break;
-      }
+    this.#known.remember(token, caller);
     return this.#unlessExpired(caller);
   }
 

@@ -12,6 +12,8 @@ import { DISPLAY_NAME, PASSWORD, USER, USER_EXAMPLE } from './users.ts';
 export interface AuthParts {
   readonly accounts: Accounts;
   readonly sessions: Sessions;
+  /** The identity provider that signs people in instead of us; absent or null: we do. */
+  readonly issuer?: string | null;
 }
 
 const REFRESH_TOKEN = text(1, 512, 'The latest refresh token of a session', 'mX0…43 characters');
@@ -54,11 +56,13 @@ const SESSION_EXAMPLE = {
 const NOTHING = strictObject({}, 'Nothing');
 const TAG = 'Authentication';
 
-/** The routes of `/v1/auth`. */
+/** The routes of `/v1/auth`. Where an identity provider signs people in, those that do so here are not there. */
 export function authRoutes(parts: AuthParts, services: EndpointServices): Elysia {
   const app: Elysia = new Elysia({ name: 'auth' });
-  signInRoutes(app, parts, services);
-  tokenRoutes(app, parts, services);
+  if ((parts.issuer ?? null) === null) {
+    signInRoutes(app, parts, services);
+    tokenRoutes(app, parts, services);
+  }
   sessionRoutes(app, parts, services);
   return app;
 }

@@ -1,5 +1,6 @@
 /** Sharing a document. The rules are in src/domain/permissions.ts. */
 import { Elysia } from 'elysia';
+import Type from 'typebox';
 import { isUuid } from '../base/ids.ts';
 import {
   changePermission,
@@ -33,7 +34,7 @@ export const PERMISSION = strictObject({
   document_id: uuid(),
   user_id: uuid(),
   display_name: DISPLAY_NAME,
-  email: EMAIL,
+  email: Type.String({ description: 'Empty where an identity provider has verified none' }),
   role: ROLE,
   created_at: moment('When they got a role'),
   updated_at: moment('When it last changed'),

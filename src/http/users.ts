@@ -9,6 +9,8 @@ import { idParams, moment, oneOf, strictObject, text, uuid } from './schemas.ts'
 /** What these routes work with. */
 export interface UserParts {
   readonly accounts: Accounts;
+  /** The identity provider that keeps passwords instead of us; absent or null: we do. */
+  readonly issuer?: string | null;
 }
 
 /** A password, whatever it is worth: its strength is judged where it is set. */
@@ -24,7 +26,7 @@ export const DISPLAY_NAME = text(1, LIMITS.display_name_chars_max, 'What others 
 /** An account as its owner sees it. */
 export const USER = strictObject({
   id: uuid(),
-  email: Type.String({ description: 'As it was typed' }),
+  email: Type.String({ description: 'As it was typed; empty where an identity provider has verified none' }),
   display_name: Type.String(),
   role: oneOf(['user', 'admin'], 'Being an admin opens no document'),
   created_at: moment('When the account was made'),
@@ -50,7 +52,8 @@ const ME = '/v1/users/me';
 export function userRoutes(parts: UserParts, services: EndpointServices): Elysia {
   const app: Elysia = new Elysia({ name: 'users' });
   profileRoutes(app, parts, services);
-  passwordRoutes(app, parts, services);
+  if ((parts.issuer ?? null) === null) passwordRoutes(app, parts, services);
+  eraseRoutes(app, parts, services);
   return app;
 }
 
@@ -119,13 +122,16 @@ function passwordRoutes(app: Elysia, { accounts }: UserParts, services: Endpoint
       return {};
     },
   });
+}
+
+function eraseRoutes(app: Elysia, { accounts }: UserParts, services: EndpointServices): void {
   endpoint(app, services, {
     method: 'DELETE',
     path: ME,
     tag: TAG,
     summary: 'Erase your account',
     description:
-      'Erases your personal data and ends all your sessions. Documents with another owner pass on; those that were yours alone are deleted. What you wrote stays, by "Deleted user".',
+      'Erases your personal data and ends all your sessions. Documents with another owner pass on; those that were yours alone are deleted. What you wrote stays, by "Deleted user". An account that an identity provider signs in has no password: send an empty one.',
     auth: 'user',
     body: strictObject({ password: PASSWORD }),
     body_example: { password: 'analytical engine no. 1' },

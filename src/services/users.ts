@@ -4,6 +4,8 @@
  */
 import type { Signals } from '../actors/gateway.ts';
 import { Accounts } from '../domain/accounts.ts';
+import { ForeignTokens } from '../domain/foreign-tokens.ts';
+import { IssuerKeys } from '../domain/issuer-keys.ts';
 import { Passwords } from '../domain/passwords.ts';
 import { Sessions } from '../domain/sessions.ts';
 import { AccessTokens } from '../domain/tokens.ts';
@@ -14,6 +16,8 @@ import type { NodeParts } from './node.ts';
 export interface UserService {
   readonly accounts: Accounts;
   readonly sessions: Sessions;
+  /** The identity provider that signs people in instead of us; null: we do. */
+  readonly issuer: string | null;
 }
 
 /** Makes the parts. */
@@ -28,7 +32,15 @@ export function createUserService(node: NodeParts, signals: Signals): UserServic
   });
   const cache = new SessionCache(redis, clock, config.access_token_ttl_s);
   const refresh_ttl_s = config.refresh_token_ttl_s;
-  const sessions = new Sessions({ sql, clock, random, tokens, cache, signals, refresh_ttl_s });
+  const foreign = foreignTokens(node);
+  const sessions = new Sessions({ sql, clock, random, tokens, foreign, cache, signals, refresh_ttl_s });
   const accounts = new Accounts({ sql, clock, random, passwords: new Passwords(random), sessions, signals });
-  return { accounts, sessions };
+  return { accounts, sessions, issuer: config.identity_provider?.issuer ?? null };
+}
+
+function foreignTokens({ sql, clock, random, log, config }: NodeParts): ForeignTokens | null {
+  if (config.identity_provider === null) return null;
+  const { jwks_url, issuer, audience } = config.identity_provider;
+  const keys = new IssuerKeys({ clock, log, url: jwks_url });
+  return new ForeignTokens({ sql, clock, random, keys, issuer, audience });
 }

@@ -90,7 +90,7 @@ describe("the server's role", () => {
     // A new table needs a line here, and a thought about what the server has to do to it: see sql/0005_least_rights.sql.
     expect(Object.fromEntries(rows.map(({ name, rights }) => [name, rights]))).toEqual({
       ...{ audit_log: add, concord_migrations: read, outbox: all },
-      ...{ users: change, sessions: all, refresh_tokens: all },
+      ...{ users: change, user_identities: take, sessions: all, refresh_tokens: all },
       ...{ documents: change, document_permissions: all, document_links: take, document_search: change },
       ...{ document_heads: change, document_updates: take, document_snapshots: change, document_clients: change },
       ...{ document_segments: add, document_history: change, document_versions: add, document_work: all },

@@ -22,17 +22,26 @@ export async function lockDocumentsOf(sql: Sql, user_id: string): Promise<void> 
     FOR NO KEY UPDATE`;
 }
 
-/** Empties the account, leaving its id under the name `shown_as`; `lost` unless it still has this password. */
+/**
+ * Empties the account, leaving its id under the name `shown_as`, and nothing that tells who it was with an identity
+ * provider; `lost` unless it still has this password.
+ */
 export async function eraseUser(
   sql: Sql,
-  erasure: { readonly id: string; readonly password_hash: string; readonly shown_as: string; readonly at: Date },
+  erasure: { readonly id: string; readonly password_hash: string | null; readonly shown_as: string; readonly at: Date },
 ): Promise<'erased' | 'lost'> {
-  const result = await sql`
-    UPDATE users
-    SET email = NULL, email_key = NULL, password_hash = NULL, display_name = ${erasure.shown_as}, role = 'user',
-        deleted = true, updated_at = ${erasure.at}
-    WHERE id = ${erasure.id} AND password_hash = ${erasure.password_hash} AND NOT deleted`;
-  return result.count === 1 ? 'erased' : 'lost';
+  const rows = await sql`
+    WITH erased AS (
+      UPDATE users
+      SET email = NULL, email_key = NULL, password_hash = NULL, display_name = ${erasure.shown_as}, role = 'user',
+          deleted = true, updated_at = ${erasure.at}
+      WHERE id = ${erasure.id} AND password_hash IS NOT DISTINCT FROM ${erasure.password_hash} AND NOT deleted
+      RETURNING id
+    ), forgotten AS (
+      DELETE FROM user_identities i USING erased WHERE i.user_id = erased.id
+    )
+    SELECT id FROM erased`;
+  return rows.length === 1 ? 'erased' : 'lost';
 }
 
 /**

@@ -9,6 +9,7 @@ import type { Sql } from './postgres.ts';
 /** An account that is not erased. */
 export interface UserRow {
   readonly id: string;
+  /** Empty when an identity provider signs the person in and has verified none. */
   readonly email: string;
   readonly display_name: string;
   readonly role: 'user' | 'admin';
@@ -16,9 +17,9 @@ export interface UserRow {
   readonly updated_at: Date;
 }
 
-/** An account with what its password is checked by. */
+/** An account with what its password is checked by; null when it has none, because an identity provider signs it in. */
 export interface UserWithPassword extends UserRow {
-  readonly password_hash: string;
+  readonly password_hash: string | null;
 }
 
 /** What everybody signed in may know of an account, erased or not. */
