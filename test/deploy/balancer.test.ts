@@ -18,7 +18,9 @@ import { JsonClient } from '../faults/json-client.ts';
 import { Ledger } from '../faults/ledger.ts';
 import { YjsClient } from '../faults/yjs-client.ts';
 import { runFolder, uniqueName } from '../support/environment.ts';
+import { StockHocuspocus } from '../support/hocuspocus.ts';
 import { until } from '../support/until.ts';
+import { containerOf, imageEnvironment, readCompose, readDockerfile } from './compose.ts';
 import { NODES, type NodeName, Stack, startBalancer } from './stack.ts';
 
 const nginx = await locateNginx(false);
@@ -218,6 +220,38 @@ describe.skipIf(nginx.path === null)('behind the balancer', () => {
     }
     expect([...homes].sort()).toEqual([...COLLABORATION]);
   }, 60_000);
+
+  test('clients whose sockets tell the balancer nothing of their document meet, wherever they land', async () => {
+    const doc_id = await stack.createDocument(ada, [ben]);
+    const clients: StockHocuspocus[] = [];
+    await until('a client on each node', async () => {
+      const client = new StockHocuspocus(stack, doc_id, clients.length % 2 === 0 ? ada : ben);
+      clients.push(client);
+      await client.synced();
+      return (await sockets('hocuspocus')).every((count) => count > 0);
+    });
+    for (const { text } of clients) text.insert(0, 'x');
+    const all = 'x'.repeat(clients.length);
+    for (const client of clients) await client.reads(all);
+    expect((await stack.text(ada, doc_id)).value).toBe(all);
+    for (const client of clients) client.destroy();
+  });
+
+  test('the health checks of containers say what is true', async () => {
+    const { PORT: _, ...environment } = imageEnvironment();
+    const [, of_image = ''] =
+      /CMD (\[.*\])$/.exec(readDockerfile().find(({ name }) => name === 'HEALTHCHECK')?.rest ?? '') ?? [];
+    const of_container = containerOf(readCompose(), 'users').healthcheck?.test?.slice(1) ?? [];
+    const check = async (command: readonly string[], port: number): Promise<number> => {
+      const here = command.map((word) => word.replace('127.0.0.1:3000', `127.0.0.1:${port}`));
+      const env = { ...environment, PORT: String(port), PATH: `${stack.folder}:${process.env.PATH}` };
+      return await Bun.spawn([...here], { env, stderr: 'ignore' }).exited;
+    };
+    for (const command of [JSON.parse(of_image) as string[], of_container]) {
+      expect(await check(command, stack.node('users').port)).toBe(0);
+      expect(await check(command, await freePort())).not.toBe(0);
+    }
+  });
 
   test('a page that came through the balancer may open sockets, and one of another site may not', async () => {
     const doc_id = await stack.createDocument(ada);

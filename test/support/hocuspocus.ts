@@ -12,11 +12,14 @@ import { SYNC } from '../../src/protocol/yjs-wire.ts';
 import { Arrivals, type Closed, connect, sendFrame, WAIT_MS_MAX, type Who } from './arrivals.ts';
 import type { TestServer } from './server.ts';
 
+/** Where to connect. */
+type Place = Pick<TestServer, 'ws_url'>;
+
 /** The address of the door. */
-const doorOf = (server: TestServer): string => `${server.ws_url}/v1/hocuspocus`;
+const doorOf = (server: Place): string => `${server.ws_url}/v1/hocuspocus`;
 
 /** A socket that stock providers share. */
-export function stockSocket(server: TestServer): HocuspocusProviderWebsocket {
+export function stockSocket(server: Place): HocuspocusProviderWebsocket {
   return new HocuspocusProviderWebsocket({ url: doorOf(server), delay: 20, minDelay: 20, maxDelay: 50 });
 }
 
@@ -42,7 +45,7 @@ export class StockHocuspocus {
   readonly unsynced: number[] = [];
   readonly #own_socket: boolean;
 
-  constructor(server: TestServer, doc_id: string, who: Who, options: StockOptions = {}) {
+  constructor(server: Place, doc_id: string, who: Who, options: StockOptions = {}) {
     this.doc = options.doc ?? new Y.Doc();
     this.socket = options.socket ?? stockSocket(server);
     this.#own_socket = options.socket === undefined;
