@@ -61,9 +61,9 @@ export class Broadcast {
     this.#events(events, frame);
   }
 
-  /** Tells other nodes how far the document is, lest the loss of the last message go unseen. */
-  beacon(): void {
-    if (this.#heard > 0) this.#elsewhere([]);
+  /** Tells other nodes how far the document is, and how far on disk, lest the loss of the last message go unseen. */
+  beacon(durable_rev: number): void {
+    if (this.#heard > 0) this.#elsewhere([], `,"durable":${durable_rev}`);
   }
 
   /** How many hear JSON events: members, and subscribers elsewhere. */
@@ -78,7 +78,8 @@ export class Broadcast {
 
   #events(events: readonly string[], awareness: Uint8Array | null): void {
     if (this.json_members > 0) for (const event of events) this.fanout.json(this.doc_id, event);
-    if (this.#heard > 0 && (events.length > 0 || awareness !== null)) this.#elsewhere(events, awareness);
+    if (this.#heard > 0 && (events.length > 0 || awareness !== null))
+      this.#elsewhere(events, awareness === null ? '' : `,"awareness":"${base64(awareness)}"`);
   }
 
   /** Tells everybody that everything up to `rev` is committed. */
@@ -97,10 +98,10 @@ export class Broadcast {
     this.fanout.yjs(this.doc_id, updateFrame(update), only?.place === 'here' ? only : null);
   }
 
-  #elsewhere(events: readonly string[], awareness: Uint8Array | null = null): void {
+  /** `more`: further fields of the message, as JSON behind a comma. */
+  #elsewhere(events: readonly string[], more = ''): void {
     const { epoch, rev } = this.head();
-    const shown = awareness === null ? '' : `,"awareness":"${base64(awareness)}"`;
-    const message = `{"v":1,"from":"${this.boot_id}","epoch":${epoch},"rev":${rev},"events":[${events.join(',')}]${shown}}`;
+    const message = `{"v":1,"from":"${this.boot_id}","epoch":${epoch},"rev":${rev},"events":[${events.join(',')}]${more}}`;
     // What Redis does not take is counted by the fan-out; who listens there sees the gap in `rev`.
     this.fanout.remote(this.doc_id, message, this.#heard > 0, (subscribers) => {
       this.subscribers = subscribers;

@@ -95,7 +95,7 @@ export class DocumentRuntime {
   }
 
   /** See {@link Broadcast.beacon}. */
-  readonly beacon = (): void => this.#broadcast.beacon();
+  readonly beacon = (): void => this.#broadcast.beacon(this.ledger.durable_rev);
 
   /** Does one turn's work; see the head of this file. `received` is when its first entry came, on the monotonic clock. */
   turn(entries: readonly Entry[], received: number): void {

@@ -17,6 +17,8 @@ export interface ChannelMessage {
   readonly events: readonly ChannelEvent[];
   /** An awareness frame, in base64. */
   readonly awareness?: string | undefined;
+  /** Up to where everything is on disk; in beacons. */
+  readonly durable?: number | undefined;
 }
 
 /** An event in it: an edit, or something else that JSON members read. */

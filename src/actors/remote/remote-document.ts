@@ -76,6 +76,8 @@ export class RemoteDocument implements DocumentHandle {
   #heard_at: number;
   #empty_since: number;
   #unsaved = false;
+  /** The last revision that everybody here was told is on disk. */
+  #acked = 0;
 
   constructor(doc_id: string, link: OwnerLink, parts: RemoteDocumentParts) {
     this.doc_id = doc_id;
@@ -207,6 +209,7 @@ export class RemoteDocument implements DocumentHandle {
     this.#heard_at = this.#parts.clock.monotonic();
     this.#stream.take(message, this.#heard_at);
     this.#releaseAll();
+    this.#makeUpForAck(message);
   }
 
   /** The channel may have lost something. */
@@ -338,10 +341,22 @@ export class RemoteDocument implements DocumentHandle {
       if (event !== null) fanout.json(doc_id, event);
       if (update !== null && update.length > 2) updates.push(update);
       if (awareness !== null) fanout.yjs(doc_id, awareness, null);
-      if (value?.type === 'ack') fanout.acks(doc_id, ackFrame(Number(value.epoch), Number(value.rev)));
+      if (value?.type === 'ack') {
+        this.#acked = Number(value.rev);
+        fanout.acks(doc_id, ackFrame(Number(value.epoch), this.#acked));
+      }
     }
     const update = (updates.length > 1 ? stringTogether(updates) : null) ?? mergeAll(updates);
     if (update !== null) fanout.yjs(doc_id, updateFrame(update), null);
+  }
+
+  /** An ack leaves no gap in revisions when it is lost; the beacon says what it said. */
+  #makeUpForAck({ epoch, durable = 0 }: ChannelMessage): void {
+    if (durable <= this.#acked || durable > (this.#stream.rev ?? 0)) return;
+    this.#acked = durable;
+    const { fanout } = this.#parts;
+    fanout.json(this.doc_id, JSON.stringify({ type: 'ack', doc_id: this.doc_id, epoch, rev: durable }));
+    fanout.acks(this.doc_id, ackFrame(epoch, durable));
   }
 
   /** An owner that does not answer confirms nothing: people are told, as they are when storage does not. */
