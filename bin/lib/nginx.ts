@@ -28,7 +28,8 @@ export async function locateNginx(fetch: boolean): Promise<Nginx> {
     const instead = 'Install nginx (apt-get install nginx-light) to run them.';
     await unpackPackage({ name: 'nginx-light', title: 'nginx', folder: UNPACKED, instead });
   } catch (error) {
-    return { path: null, why: (error as Error).message };
+    // Others say it on lines of their own.
+    return { path: null, why: (error as Error).message.replace(/\s+/g, ' ').replace(/\.$/, '') };
   }
   const fetched = unpackedProgram(UNPACKED, 'usr/sbin/nginx');
   return (await runs(fetched)) ? fetched : { path: null, why: `what apt offers, fetched to ${UNPACKED}, does not run` };
