@@ -6,14 +6,14 @@
 import { readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
 
-/** How far a thread steps back (a Unix `nice` value). */
-export const BEHIND = { questions: 5, background: 15 } as const;
+/** How far threads step back that nobody waits for (a Unix `nice` value). */
+const BEHIND = 15;
 
 /**
  * Lets all others have the processor before this thread, and before it alone. Linux gives every thread a priority of its
  * own; elsewhere it is the whole process that has one, so nothing is done there.
  */
-export function stepBehind(nice: number): void {
+export function stepBehind(nice = BEHIND): void {
   try {
     setPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1)), nice);
   } catch {

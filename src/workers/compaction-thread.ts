@@ -1,11 +1,11 @@
 /** The thread that segments are packed on: see compaction.ts. It lives for one compaction. */
 import { Packer } from '../actors/past/packer.ts';
-import { BEHIND, stepBehind } from '../base/priority.ts';
+import { stepBehind } from '../base/priority.ts';
 import type { ToPacker } from './compaction.ts';
 
 declare const self: Worker;
 
-stepBehind(BEHIND.background);
+stepBehind();
 let packer: Packer | null = null;
 
 self.onmessage = ({ data }: MessageEvent<ToPacker>) => {

@@ -1,10 +1,10 @@
 /** The thread that large snapshots are made on: see snapshots.ts. */
-import { BEHIND, stepBehind } from '../base/priority.ts';
+import { stepBehind } from '../base/priority.ts';
 import { makeSnapshot, type SnapshotInput } from './make-snapshot.ts';
 
 declare const self: Worker;
 
-stepBehind(BEHIND.background);
+stepBehind();
 
 self.onmessage = (event: MessageEvent<SnapshotInput>) => {
   self.postMessage(makeSnapshot(event.data));
