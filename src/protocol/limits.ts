@@ -91,6 +91,9 @@ export const TIMES = {
   keep_alive_ms: 20_000,
   /** On the Hocuspocus door, where a socket opens without a token, somebody is to be let in within this time. */
   sign_in_ms: 60_000,
+  /** On that door, a document that cannot be had is tried again after this long, each time twice as long, up to the second. */
+  reopen_min_ms: 250,
+  reopen_max_ms: 5_000,
   /** Stock awareness drops a peer not renewed for 30 s. */
   awareness_renew_ms: 15_000,
   /** How long those who wait for no edit of their own may be behind with what is on disk. */

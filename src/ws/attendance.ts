@@ -92,11 +92,20 @@ export abstract class Attendance implements WatchedMember {
   /** Looks everything up and joins the document. */
   protected async attend(): Promise<void> {
     this.parts.hub.add(this);
-    try {
-      await this.#open();
-    } catch (error) {
-      this.#refuse(error);
+    while (this.#state.kind === 'opening') {
+      try {
+        return await this.#open();
+      } catch (error) {
+        const pause_ms = isUnavailable(error) ? this.patience() : null;
+        if (pause_ms === null) return this.#refuse(error);
+        await new Promise<void>((resolve) => this.parts.clock.after(pause_ms, resolve));
+      }
     }
+  }
+
+  /** How long to wait with a document that cannot be had for the moment before trying again; null: send the client away. */
+  protected patience(): number | null {
+    return null;
   }
 
   /** Takes a frame. */
@@ -242,6 +251,10 @@ export abstract class Attendance implements WatchedMember {
       this.close(CLOSE.RESTART, 'something went wrong on our side; reconnect');
     }
   }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof ConcordError ? error.code === 'UNAVAILABLE' : isStorageAway(error);
 }
 
 /** The close code that says what an error's holder should do. */

@@ -4,7 +4,8 @@
  *
  * What is refused for good ends this document and leaves the rest of the socket alone, since a provider whose socket is
  * closed connects again at once with all of its documents. What a client should come back for (the document moved, the
- * node stops) closes the socket, since a provider comes back for nothing less.
+ * node stops) closes the socket, since a provider comes back for nothing less. A document that cannot be had for the moment
+ * is waited for.
  */
 import type { ServerWebSocket } from 'bun';
 import type { JoinRequest } from '../actors/handle.ts';
@@ -22,7 +23,7 @@ import {
   type Scope,
   syncStatusFrame,
 } from '../protocol/hocuspocus-wire.ts';
-import { LIMITS } from '../protocol/limits.ts';
+import { LIMITS, TIMES } from '../protocol/limits.ts';
 import { type Role, roleAllows } from '../protocol/messages.ts';
 import { MESSAGE, readAckFrames } from '../protocol/yjs-wire.ts';
 import { Attendance, closeCodeOf, type Waiting } from './attendance.ts';
@@ -57,6 +58,8 @@ export class HocuspocusDocument extends Attendance {
   #scope: Scope = 'readonly';
   /** Whether the provider's first step 1 came: the server's own, at the join, goes with it. */
   #asked = false;
+  /** How often it could not be had so far. */
+  #attempts = 0;
   #renewing = false;
   /** The last token that came while another one was being checked. */
   #fresh: string | null = null;
@@ -70,6 +73,12 @@ export class HocuspocusDocument extends Attendance {
   /** Looks everything up and joins the document. */
   begin(): void {
     void this.attend();
+  }
+
+  /** The others on the socket need not suffer with this document, as they would if the client had to come back. */
+  protected override patience(): number {
+    this.#attempts += 1;
+    return Math.min(TIMES.reopen_min_ms * 2 ** (this.#attempts - 1), TIMES.reopen_max_ms);
   }
 
   override rightsChanged(user_id: string, role: Role | null): void {

@@ -123,7 +123,7 @@ export class HocuspocusSocket implements SocketHandler, WatchedSocket, Line {
 
   sweep(): void {
     if (isTooSlow(this.socket)) this.close(CLOSE.OVERLOADED, TOO_SLOW);
-    else if (this.#sign_in_by !== null && this.#sign_in_by <= this.#parts.clock.now())
+    else if (this.#sign_in_by !== null && this.#sign_in_by <= this.#parts.clock.now() && this.#documents.size === 0)
       this.close(CLOSE.UNAUTHENTICATED, 'nobody signed in');
   }
 
