@@ -1,4 +1,5 @@
 /** The thread that large questions about the past are answered on: see threads.ts. One question at a time. */
+import { systemClock } from '../../base/clock.ts';
 import { packAttribution, packMeta } from '../../protocol/history/segment.ts';
 import { type Answering, answering } from './answer.ts';
 import type { ToThread } from './threads.ts';
@@ -18,7 +19,7 @@ self.onmessage = (event: MessageEvent<ToThread>) => {
     self.postMessage({ ok: true, value }, buffersOf(value));
     if (now !== null || rehearsed) return;
     rehearsed = true;
-    setTimeout(rehearse, 0);
+    systemClock.after(0, rehearse);
   } catch (error) {
     now = null;
     self.postMessage({ ok: false, message: error instanceof Error ? error.message : String(error) });
