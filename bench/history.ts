@@ -18,14 +18,15 @@ import { snapshotDocument } from '../src/workers/snapshots.ts';
 import { Latencies } from './figures.ts';
 import type { CompactionFigures } from './history-compaction.ts';
 import { seedHistory } from './history-seed.ts';
+import type { TypingFigures } from './history-typing.ts';
 import { startOwnServer } from './own-server.ts';
-import { createDocument, doorUrl, type Place } from './place.ts';
+import { createDocument } from './place.ts';
 import { readTrace } from './trace.ts';
 
 const PROBES = 50;
 const OPENINGS = 20;
-/** Edits that are not counted: the first one builds the document from its bytes, whoever else is at work. */
-const WARM_UP_EDITS = 20;
+/** How long somebody types while nothing else goes on. */
+const QUIET_MS = 3_000;
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { revs: { type: 'string' } } });
 const [file] = positionals;
@@ -63,10 +64,7 @@ async function measure(): Promise<boolean> {
   await sql`ANALYZE`;
   note('revisions, one keystroke each', String(head));
   note('opening from storage before compaction', String(await openings(doc_id)));
-  const quiet = new Typing(server, doc_id);
-  await quiet.run(systemClock.monotonic() + 3_000);
-  note('typing without compaction: to the own event', String(quiet.echoes), `longest ${ms(quiet.echoes.quantile(1))}`);
-  note('typing without compaction: to the ack', String(quiet.acks), `longest ${ms(quiet.acks.quantile(1))}`);
+  await typed('typing without compaction', doc_id, Bun.sleep(QUIET_MS));
   await compacted(doc_id);
   await sql`VACUUM FULL`;
   // As when the document is given up, which the server does once its last reader is away for a while.
@@ -105,19 +103,30 @@ async function openings(doc_id: string): Promise<Latencies> {
 
 /** Compaction in a process of its own, as `SERVICES=worker` has it, while somebody types. */
 async function compacted(doc_id: string): Promise<void> {
-  const typing = new Typing(server, doc_id);
-  const running = typing.run(Number.POSITIVE_INFINITY);
   const worker = Bun.spawn([process.execPath, `${import.meta.dir}/history-compaction.ts`, doc_id], {
     env: { ...process.env, DATABASE_URL: server.database_url },
     stderr: 'inherit',
   });
-  const { took_ms, segments, held_ms } = JSON.parse(await new Response(worker.stdout).text()) as CompactionFigures;
-  typing.stop();
-  await running;
+  const done = new Response(worker.stdout).text();
+  await typed('typing during compaction', doc_id, done);
+  const { took_ms, segments, held_ms } = JSON.parse(await done) as CompactionFigures;
   note('compaction', `${(took_ms / 1000).toFixed(1)} s`, `${segments} segments`);
   note('  its own event loop was held', `${ms(held_ms)} at most`);
-  note('typing during compaction: to the own event', String(typing.echoes), `longest ${ms(typing.echoes.quantile(1))}`);
-  note('typing during compaction: to the ack', String(typing.acks), `longest ${ms(typing.acks.quantile(1))}`);
+}
+
+/** Somebody types in a process of its own until `over`: this one holds the whole trace, and cleaning that up takes time. */
+async function typed(what: string, doc_id: string, over: Promise<unknown>): Promise<void> {
+  const place = JSON.stringify({ url: server.url, token: server.token });
+  const typist = Bun.spawn([process.execPath, `${import.meta.dir}/history-typing.ts`, doc_id], {
+    env: { ...process.env, PLACE: place },
+    stdin: 'pipe',
+    stderr: 'inherit',
+  });
+  await over;
+  typist.stdin.end();
+  const { echoes, acks } = JSON.parse(await new Response(typist.stdout).text()) as TypingFigures;
+  note(`${what}: to the own event`, echoes);
+  note(`${what}: to the ack`, acks);
 }
 
 async function sizes(doc_id: string, head: number): Promise<void> {
@@ -193,47 +202,4 @@ async function timed<T>(times: Latencies, path: string): Promise<T> {
   const { success, data } = JSON.parse(body) as { success: boolean; data: T };
   if (!success) throw new Error(`${path}: ${body}`);
   return data;
-}
-
-/** Somebody who types one letter after the other into the document, the next as soon as the last is on disk. */
-class Typing {
-  readonly echoes = new Latencies();
-  readonly acks = new Latencies();
-  #stopped = false;
-
-  constructor(
-    private readonly place: Place,
-    private readonly doc_id: string,
-  ) {}
-
-  stop(): void {
-    this.#stopped = true;
-  }
-
-  /** Types until `deadline`, or until it is told to stop. */
-  async run(deadline: number): Promise<void> {
-    const socket = new WebSocket(doorUrl(this.place, 'collab', this.doc_id, { client_id: crypto.randomUUID() }));
-    const ended = Promise.withResolvers<void>();
-    let [rev, seq, sent] = [0, 0, 0];
-    const type = (): void => {
-      if (this.#stopped || systemClock.monotonic() > deadline) return socket.close();
-      sent = systemClock.monotonic();
-      socket.send(JSON.stringify({ type: 'edit', changes: { base_rev: rev, delta: [{ insert: 'x' }] }, seq: ++seq }));
-    };
-    socket.onmessage = ({ data }) => {
-      const event = JSON.parse(String(data)) as { type: string; rev: number; changes: { rev: number } };
-      if (event.type === 'ready') {
-        rev = event.rev;
-        type();
-      } else if (event.type === 'edit') {
-        rev = event.changes.rev;
-        if (seq > WARM_UP_EDITS) this.echoes.add(systemClock.monotonic() - sent);
-      } else if (event.type === 'ack' && event.rev >= rev) {
-        if (seq > WARM_UP_EDITS) this.acks.add(systemClock.monotonic() - sent);
-        systemClock.after(10, type);
-      } else if (event.type === 'error') ended.reject(new Error(String(data)));
-    };
-    socket.onclose = () => ended.resolve();
-    await ended.promise;
-  }
 }
