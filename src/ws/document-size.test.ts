@@ -1,6 +1,7 @@
-/** A document that is full, on every door: docs/PROTOCOL.md, J26, J35 and Y15. */
+/** A document that is full, on every door: docs/PROTOCOL.md, J26, J35, Y15 and H20. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import * as Y from 'yjs';
+import { StockHocuspocus } from '../../test/support/hocuspocus.ts';
 import { openTestServer, type TestServer, type TestUser } from '../../test/support/server.ts';
 import { JsonClient, YjsClient } from '../../test/support/sockets.ts';
 import { LIMITS } from '../protocol/limits.ts';
@@ -101,4 +102,22 @@ test('Y15: an update that would make the document too large is answered with an 
   await Promise.all([author.settled(), reader.settled()]);
   expect(reader.text.toString()).toBe(author.text.toString());
   await Promise.all([author.leave(), reader.leave()]);
+});
+
+test('H20: a provider whose edits found no room does not call them saved, until they are in the document', async () => {
+  const doc_id = await nearlyFull();
+  const client = new StockHocuspocus(server, doc_id, ada);
+  await client.until('the beginning to be saved', () => client.saved);
+  const json = await JsonClient.join(server, doc_id, ada);
+  client.text.insert(0, text(2_000));
+  client.text.insert(0, '!');
+  await client.until('both edits to be counted', () => client.provider.unsyncedChanges === 2);
+  await json.edit([{ delete: 10_000 }]);
+  await client.until('the deletion', () => client.text.length < MAX);
+  expect([client.saved, await server.text(ada, doc_id)]).toEqual([false, text(MAX - 11_000)]);
+  client.provider.forceSync();
+  await client.until('everything to be saved', () => client.saved);
+  expect(await server.text(ada, doc_id)).toBe(client.text.toString());
+  client.destroy();
+  await json.leave();
 });
