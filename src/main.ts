@@ -13,6 +13,7 @@ import { DashboardSessions } from './domain/dashboard-sessions.ts';
 import type { QueueBoard } from './domain/queue-board.ts';
 import { ADMIN_PATH, BOARD_PATH } from './http/admin-guard.ts';
 import { createHttpApp } from './http/app.ts';
+import type { EndpointServices } from './http/endpoint.ts';
 import { HttpLimits } from './http/limits.ts';
 import { addressOf, rememberPeer } from './http/request.ts';
 import { TIMES } from './protocol/limits.ts';
@@ -46,7 +47,7 @@ export async function startServer(node: NodeParts): Promise<Running> {
   const collaboration = createCollaborationService(node, snapshotDue, limits);
   const { gateway, signals } = collaboration;
   const users = createUserService(node, signals);
-  const authenticate = (token: string) => users.sessions.authenticate(token);
+  const authenticate: EndpointServices['authenticate'] = (...asked) => users.sessions.authenticate(...asked);
   const doors = collaboration.doors(authenticate);
   const dashboard = { sql, clock, accounts: users.accounts, sessions: users.sessions };
   let draining = false;

@@ -86,11 +86,16 @@ type Exchange =
 export class Sessions {
   constructor(private readonly parts: SessionParts) {}
 
-  /** Who `token` speaks for. Every door asks here. Throws only when PostgreSQL is needed and away. */
-  async authenticate(token: string): Promise<AuthResult> {
+  /**
+   * Who `token` speaks for. Every door asks here. Throws only when PostgreSQL is needed and away. `issued` is called once the
+   * token is known to be one of ours, in the turn in which Redis is asked about its session: what else is to be asked there
+   * about the caller travels along.
+   */
+  async authenticate(token: string, issued?: (caller: Caller) => void): Promise<AuthResult> {
     const { tokens, foreign } = this.parts;
     const result = await (foreign ?? tokens).verify(token);
     if (!result.ok) return result;
+    issued?.(result.caller);
     const alive = await this.#isAlive(result.caller.session_id);
     return alive ? result : { ok: false, code: 'TOKEN_REVOKED' };
   }

@@ -56,7 +56,7 @@ export async function requireAdmin(request: Request, parts: GuardParts): Promise
     await parts.limits?.address(request);
     throw new ConcordError('UNAUTHENTICATED');
   }
-  await parts.limits?.user(request, caller.user_id, 1);
+  await parts.limits?.charge(1).settle(exchange, caller);
   if (caller.role !== 'admin') throw new ConcordError('FORBIDDEN', 'This account is not an admin.');
   if (request.method !== 'GET' && request.method !== 'HEAD') requireSameOrigin(request);
 }

@@ -28,8 +28,11 @@ export type Access = 'none' | 'user' | 'admin';
 
 /** What every route needs from outside. */
 export interface EndpointServices {
-  /** Who a bearer token speaks for, its session included. */
-  authenticate(token: string): Promise<AuthResult>;
+  /**
+   * Who a bearer token speaks for, its session included. `issued` may be called before that is known of the session: once the
+   * token has turned out to be one of ours.
+   */
+  authenticate(token: string, issued?: (caller: Caller) => void): Promise<AuthResult>;
   /** Whether the account is an admin now, whatever its token says. */
   isAdmin(user_id: string): Promise<boolean>;
   readonly reporter: ErrorReporter;
@@ -181,13 +184,16 @@ export async function admit(
   points = 1,
 ): Promise<Caller> {
   const token = BEARER.exec(request.headers.get('authorization') ?? '')?.[1];
-  const result = token === undefined ? NO_TOKEN : await services.authenticate(token);
+  const { limits } = services;
+  const charge = limits?.charge(points);
+  const result = token === undefined ? NO_TOKEN : await services.authenticate(token, charge?.begin);
   if (!result.ok) {
-    await services.limits?.address(request);
+    await charge?.undo();
+    await limits?.address(request);
     throw new ConcordError(result.code);
   }
   exchange.user_id = result.caller.user_id;
-  await services.limits?.user(request, result.caller.user_id, points);
+  await charge?.settle(exchange, result.caller);
   if (admins_only && !(await services.isAdmin(result.caller.user_id))) throw new ConcordError('FORBIDDEN');
   return result.caller;
 }

@@ -89,6 +89,19 @@ describe('users', () => {
     expect(codes).toEqual(['VALIDATION_ERROR', 'VALIDATION_ERROR', 'RATE_LIMITED']);
   });
 
+  test('whoever is signed out counts for the address, and the user is not charged for it', async () => {
+    const world = await doorWith({ ip: 1 });
+    const { access_token, refresh_token, user } = await somebody();
+    const other = await signIn(world, `somebody${people}`, passwordOf(`somebody${people}`), '192.0.2.9');
+    const end = await world.call('POST', '/v1/auth/logout', { token: access_token, body: { refresh_token } });
+    expect(end.status).toBe(200);
+    const used = await store.redis.get(`rl:user:${user.id}`);
+    const call = async (token: string) => codeOf(await world.call('GET', '/v1/users/me', at('192.0.2.1', { token })));
+    expect([await call(access_token), await call(access_token)]).toEqual(['TOKEN_REVOKED', 'RATE_LIMITED']);
+    expect(await store.redis.get(`rl:user:${user.id}`)).toBe(used);
+    expect(await call(other.body.data.access_token)).toBe(200);
+  });
+
   test('what reads or writes much costs more', () => {
     const url = 'http://concord.test/v1/documents/x/content';
     const cost = (query: string) => contentCost(new Request(url + query));

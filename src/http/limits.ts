@@ -10,6 +10,7 @@ import { networkOf } from '../base/network.ts';
 import { emailKey } from '../domain/accounts-email.ts';
 import { type Attempt, AttemptGuard } from '../domain/attempts.ts';
 import { overLimit, type RateLimits, type Standing } from '../domain/rate-limits.ts';
+import type { Caller } from '../domain/tokens.ts';
 import { ConcordError } from '../protocol/errors.ts';
 import type { SharedLimitName } from '../protocol/rate-limits.ts';
 import { exchangeOf, type RequestContext } from './request.ts';
@@ -40,9 +41,9 @@ export class HttpLimits {
     this.#guard = new AttemptGuard(limits);
   }
 
-  /** A call of a user. */
-  user(request: Request, user_id: string, points: number): Promise<void> {
-    return this.#take(exchangeOf(request), 'user', user_id, points);
+  /** A call of whoever turns out to be its user. */
+  charge(points: number): Charge {
+    return new Charge(this.limits, points);
   }
 
   /** A call of nobody that we know. */
@@ -97,14 +98,50 @@ export class HttpLimits {
   }
 
   async #take(context: RequestContext, name: SharedLimitName, key: string, points: number): Promise<void> {
-    const standing = await this.limits.take(name, key, points);
-    context.tellLimit(standing);
-    if (!standing.ok) throw overLimit(standing);
+    heed(context, await this.limits.take(name, key, points));
   }
 
   #from(context: RequestContext): string {
     return this.limits.hash('address', networkOf(context.ip));
   }
+}
+
+type ChargedUser = Pick<Caller, 'user_id'>;
+
+/**
+ * What a call costs its user. The question to Redis may begin as soon as the token is known to be genuine, and travels with
+ * the one about its session then; if that has ended, nobody is charged.
+ */
+export class Charge {
+  #begun: { readonly user: ChargedUser; readonly standing: Promise<Standing> } | null = null;
+
+  constructor(
+    private readonly limits: RateLimits,
+    private readonly points: number,
+  ) {}
+
+  /** Asks what is left of the user's limit. */
+  readonly begin = (user: ChargedUser): Promise<Standing> => {
+    const standing = this.limits.take('user', user.user_id, this.points);
+    this.#begun = { user, standing };
+    return standing;
+  };
+
+  /** Lets the call go on. Errors: RATE_LIMITED. */
+  async settle(context: RequestContext, user: ChargedUser): Promise<void> {
+    heed(context, await (this.#begun?.standing ?? this.begin(user)));
+  }
+
+  /** Charges nobody after all. */
+  async undo(): Promise<void> {
+    if (this.#begun !== null) await this.limits.add('user', this.#begun.user.user_id, -this.points);
+  }
+}
+
+/** Has the response tell of `standing`. Errors: RATE_LIMITED. */
+function heed(context: RequestContext, standing: Standing): void {
+  context.tellLimit(standing);
+  if (!standing.ok) throw overLimit(standing);
 }
 
 /** The header fields that tell of `standing`. */

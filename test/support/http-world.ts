@@ -108,7 +108,7 @@ export async function createHttpWorld(options: WorldOptions): Promise<World> {
     collaboration: null,
     worker: null,
     ready: async () => world.readiness,
-    authenticate: (token) => sessions.authenticate(token),
+    authenticate: (...asked) => sessions.authenticate(...asked),
     limits: null,
     isAdmin: (user_id) => accounts.isAdmin(user_id),
     reporter: { report: (error) => void reported.push(error), close: async () => {} },
