@@ -1,11 +1,14 @@
 /** What sockets may ask of a node: docs/PROTOCOL.md, C20 to C24. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test';
+import * as Y from 'yjs';
+import { RawHocuspocus, syncFrame } from '../../test/support/hocuspocus.ts';
 import { LimitWorld, type SmallLimits, smallSettings } from '../../test/support/rate-limits.ts';
 import { openTestServer, type TestServer, type TestUser } from '../../test/support/server.ts';
 import { JsonClient, YjsClient } from '../../test/support/sockets.ts';
 import { until } from '../../test/support/until.ts';
 import { ManualClock } from '../base/clock.ts';
 import { CLOSE } from '../protocol/close.ts';
+import { SYNC } from '../protocol/yjs-wire.ts';
 import { type SocketLimits as Limits, SocketLimits, type Verdict, type Visit } from './socket-limits.ts';
 
 describe('buckets', () => {
@@ -184,6 +187,13 @@ describe('on the wire', () => {
     await innocent.leave();
   });
 
+  test('C21: a Hocuspocus socket over the limit is closed with 1013', async () => {
+    const client = await RawHocuspocus.join(server, doc_id, ada);
+    const ask = syncFrame(doc_id, Y.encodeStateVector(new Y.Doc()), SYNC.STEP1);
+    for (let i = 0; i < 12; i++) client.send(ask);
+    expect((await client.closed).code).toBe(CLOSE.OVERLOADED);
+  });
+
   test('C22: of an address four sockets without a good token, not five; people who are signed in do not count', async () => {
     for (let i = 0; i < 6; i++) await (await JsonClient.join(server, doc_id, ada)).leave();
     const codes: number[] = [];
@@ -196,6 +206,7 @@ describe('on the wire', () => {
     expect(codes).toEqual([UNAUTHENTICATED, UNAUTHENTICATED, UNAUTHENTICATED, UNAUTHENTICATED, OVERLOADED]);
     const yjs = YjsClient.open(server, doc_id, { token: null });
     expect((await yjs.closed).code).toBe(OVERLOADED);
+    expect((await new RawHocuspocus(server).closed).code).toBe(OVERLOADED);
     await server.later(6_000);
     await (await JsonClient.join(server, doc_id, ada)).leave();
   });
