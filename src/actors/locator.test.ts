@@ -178,6 +178,24 @@ describe('a document that a living node has', () => {
       expect(located as Located | null).toEqual({ kind: 'elsewhere', owner: a.identity });
     });
 
+  test('is given that time anew when Redis loses everything again in it', async () => {
+    const clock = new NotingClock();
+    const [a, b] = [await new Node('a').live(), await new Node('b', quietLog, redis, clock).live()];
+    const doc_id = await document();
+    await a.own(doc_id);
+    await redis.flushall();
+    const asking = b.claim(doc_id);
+    const wait_ms = TIMES.node_beat_ms * 1.5;
+    const waits = (): number => clock.asked.filter((asked) => asked === wait_ms).length;
+    await until('B to wait', () => waits() === 1);
+    await redis.flushall();
+    clock.advance(wait_ms);
+    await until('B to wait again', () => waits() === 2);
+    await a.directory.beat(a.identity, 600_000);
+    clock.advance(wait_ms);
+    expect(await asking).toEqual({ kind: 'elsewhere', owner: a.identity });
+  });
+
   test('is still its own when nobody listens on its channel at the first look', async () => {
     const clock = new NotingClock();
     const [a, b] = [await new Node('a').live(), await new Node('b', quietLog, redis, clock).live()];

@@ -57,6 +57,10 @@ const BETWEEN_ATTEMPTS_MS = 50;
 /** Between the two looks at whether anybody listens for an owner. */
 const SECOND_LOOK_MS = 1_500;
 
+/** How often a directory may forget everything while somebody looks for a beat. */
+const FORGETTING_LOOKS_MAX = 5;
+const MARK_LIFE_MS = 60_000;
+
 const NOTHING_SEEN: SeenEntry = { entry: null, text: '' };
 
 /** See the head of this file. */
@@ -171,11 +175,26 @@ export class Locator {
         return (await directory.listening(owner)) > 0;
       }
       if (typeof theirs === 'string') return false; // the node runs, but it is another start of it
-      await pause(clock, TIMES.node_beat_ms * 1.5);
-      return (await directory.boots(owner.node_id))[0] === owner.boot_id;
+      return await this.#beatsAgain(owner);
     } catch {
       throw unavailable('The directory of documents does not answer; try again.');
     }
+  }
+
+  /**
+   * Whether a node whose key is missing beats again in the time in which everybody does. That time counts only if the
+   * directory forgot nothing in it, which a mark shows. Throws when it never stops forgetting.
+   */
+  async #beatsAgain(owner: NodeIdentity): Promise<boolean> {
+    const { directory, clock, random } = this.#parts;
+    for (let look = 0; look < FORGETTING_LOOKS_MAX; look++) {
+      const mark = random.id();
+      await directory.mark(mark, MARK_LIFE_MS);
+      await pause(clock, TIMES.node_beat_ms * 1.5);
+      if ((await directory.boots(owner.node_id))[0] === owner.boot_id) return true;
+      if (await directory.marked(mark)) return false;
+    }
+    throw unavailable();
   }
 
   /** Runs what only speeds things up; null when Redis does not answer. */

@@ -42,6 +42,10 @@ export interface Directory {
   listening(node: NodeIdentity): Promise<number>;
   /** Whether there is any sign of this start of a node: it beats, or listens. */
   shows(node: NodeIdentity): Promise<boolean>;
+  /** Leaves a mark, for `life_ms` from now. */
+  mark(id: string, life_ms: number): Promise<void>;
+  /** Whether a mark is still there: the directory forgot nothing since, and was not started anew. */
+  marked(id: string): Promise<boolean>;
   /** What the directory says of a document. */
   read(doc_id: string): Promise<SeenEntry>;
   /** Replaces what was seen by `next` (null deletes). Returns what stands there now: `next`'s text when it won. */
@@ -74,6 +78,14 @@ export class RedisDirectory implements Directory {
     return boot === node.boot_id || (await this.listening(node)) > 0;
   }
 
+  async mark(id: string, life_ms: number): Promise<void> {
+    await this.redis.set(markKey(id), '', 'PX', life_ms);
+  }
+
+  async marked(id: string): Promise<boolean> {
+    return (await this.redis.exists(markKey(id))) === 1;
+  }
+
   async read(doc_id: string): Promise<SeenEntry> {
     const text = (await this.redis.get(actorKey(doc_id))) ?? '';
     return { entry: parseEntry(text), text };
@@ -99,6 +111,10 @@ export function entryText(entry: ActorEntry): string {
 
 function nodeKey(node_id: string): string {
   return `node:${node_id}`;
+}
+
+function markKey(id: string): string {
+  return `mark:${id}`;
 }
 
 function actorKey(doc_id: string): string {

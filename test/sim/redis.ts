@@ -112,6 +112,8 @@ export class SimRedis {
       boots,
       listening,
       shows: async (node) => (await boots(node.node_id))[0] === node.boot_id || (await listening(node)) > 0,
+      mark: (id, life_ms) => ask(() => this.#set(`mark:${id}`, '.', life_ms)),
+      marked: (id) => ask(() => this.#get(`mark:${id}`) !== ''),
       read: (doc_id) =>
         ask(() => {
           const text = this.#get(`actor:${doc_id}`);
