@@ -178,6 +178,8 @@ export class RemoteDocument implements DocumentHandle {
         const seat = this.#seats.get(item.m);
         this.#seats.delete(item.m);
         seat?.member.close(item.code, item.reason);
+        // The owner lets go of it: whoever comes next looks for it anew instead of asking there.
+        if (item.code === CLOSE.RESTART && this.#seats.size === 0) this.end(item.code, item.reason);
         return;
       }
       case 'replay':

@@ -135,7 +135,11 @@ export class Switchboard {
   async close(): Promise<void> {
     this.#closing = true;
     for (const timer of this.#timers) timer.cancel();
-    for (const { link } of this.#served.values()) link.flush();
+    for (const [id, { link, gateway }] of this.#served) {
+      link.flush();
+      // Gateways need not find out by themselves.
+      this.#send(gateway, { link: id, end: 'owner', ack: null, data: null });
+    }
     for (const link of this.#opened.values()) link.flush();
     await Promise.all(this.#sending);
     for (const id of [...this.#served.keys()]) this.#drop(id);
