@@ -48,7 +48,7 @@ export interface Config {
   readonly cors_origins: readonly string[];
   /** Whether `X-Forwarded-For` and `X-Forwarded-Proto` are believed. */
   readonly trust_proxy: boolean;
-  /** Bytes of Yjs state that a document may have. */
+  /** The size that a document may have: bytes of Yjs state, and 24 for each item. */
   readonly document_bytes_max: number;
   /** After this long without an edit a document gets an automatic version. */
   readonly version_pause_s: number;

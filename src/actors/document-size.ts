@@ -1,7 +1,8 @@
 /**
- * How large a document may become: a bound on the bytes of its Yjs state, which is what everybody who opens it is sent and
- * what its owner holds in memory. What was deleted and still leaves its trace (tombstones) is part of that, so a document
- * whose text stays short and whose past does not is bounded too.
+ * How large a document may become: a bound on the bytes of its Yjs state, which is what everybody who opens it is sent, and
+ * on the items that it consists of, which is what its owner holds in memory: each counts for 24 bytes beside its own. What
+ * was deleted and still leaves its trace (tombstones) is part of that, so a document whose text stays short and whose past
+ * does not is bounded too.
  *
  * Nothing is encoded to find out. The size is counted from above, as the state that was encoded last and all updates since
  * (kept-state.ts). Only when that count crosses a line is the state encoded anew, which merges and forgets. No more of the
@@ -18,11 +19,14 @@
 import type { Clock } from '../base/clock.ts';
 import type { DeltaOps } from '../protocol/content/delta.ts';
 import { ConcordError } from '../protocol/errors.ts';
+import { LIMITS } from '../protocol/limits.ts';
 import type { WarningEvent } from '../protocol/messages.ts';
 import type { Replica } from './replica.ts';
 
-/** What an item costs in an update beside what it holds: its ids, its neighbours' and its lengths, from above. */
-const ITEM_BYTES = 40;
+/** What an item counts for beside what it holds: its ids, its neighbours' and its lengths, from above. */
+const ITEM_BYTES = 40 + LIMITS.document_item_bytes_min;
+/** An update has at least so many bytes for an item, and so may count for this many times its length. */
+const GROWTH_PER_BYTE_MAX = 1 + LIMITS.document_item_bytes_min / 3;
 /** The share of the bound that only edits which take something away may use, beyond it. */
 export const RESERVE_SHARE = 1 / 8;
 /** The state is encoded anew no sooner than this many times as long after the last time as that took. */
@@ -40,8 +44,8 @@ export type SizeNews = 'warned' | 'refused';
 export interface SizeParts {
   readonly doc_id: string;
   readonly clock: Clock;
-  readonly replica: Pick<Replica, 'bytes' | 'measure' | 'growth' | 'covers'>;
-  /** The bound, in bytes of Yjs state. */
+  readonly replica: Pick<Replica, 'size' | 'measure' | 'growth' | 'covers'>;
+  /** The bound. */
   readonly bytes_max: number;
   /** The document came near its bound, or an edit was refused. */
   noticed(news: SizeNews, bytes: number): void;
@@ -58,7 +62,7 @@ export class DocumentSize {
 
   constructor(parts: SizeParts) {
     this.#parts = parts;
-    this.#is_near = parts.replica.bytes > parts.bytes_max * WARN_SHARE;
+    this.#is_near = parts.replica.size > parts.bytes_max * WARN_SHARE;
   }
 
   /** Why this delta (and an update of other roots beside it) is not taken, or null when it is. */
@@ -67,7 +71,7 @@ export class DocumentSize {
     if (this.#hasRoom(growth)) return null;
     const { units, ops } = deletionsOf(delta);
     if (growth <= units && this.#hasReserve(growth + ops * ITEM_BYTES)) return null;
-    this.#parts.noticed('refused', this.#parts.replica.bytes);
+    this.#parts.noticed('refused', this.#parts.replica.size);
     return this.#refusal();
   }
 
@@ -77,7 +81,7 @@ export class DocumentSize {
    */
   admit(updates: readonly Uint8Array[]): { readonly taken: readonly Uint8Array[]; readonly refused: boolean } {
     const { replica, bytes_max } = this.#parts;
-    if (replica.bytes + lengthOf(updates) <= bytes_max) return { taken: updates, refused: false };
+    if (replica.size + lengthOf(updates) * GROWTH_PER_BYTE_MAX <= bytes_max) return { taken: updates, refused: false };
     const growth = replica.growth(updates);
     const added = growth.reduce((sum, bytes) => sum + (Number.isFinite(bytes) ? bytes : 0), 0);
     if (this.#hasRoom(added)) return { taken: updates, refused: false };
@@ -87,7 +91,7 @@ export class DocumentSize {
         growth[i] === Number.POSITIVE_INFINITY || ((growth[i] ?? 0) <= 0 && this.#hasReserve(update.length)),
     );
     const refused = updates.some((update) => !taken.includes(update) && !replica.covers(update));
-    if (refused) this.#parts.noticed('refused', replica.bytes);
+    if (refused) this.#parts.noticed('refused', replica.size);
     return { taken, refused };
   }
 
@@ -99,14 +103,14 @@ export class DocumentSize {
   /** Looks again after a turn; the warning as an event in JSON when it is due. */
   warning(): string | null {
     const { replica, bytes_max } = this.#parts;
-    const { bytes } = replica;
+    const bytes = replica.size;
     if (this.#is_near) {
       this.#is_near = bytes > bytes_max * CALM_SHARE;
       return null;
     }
     if (bytes <= bytes_max * WARN_SHARE || this.#measured() <= bytes_max * WARN_SHARE) return null;
     this.#is_near = true;
-    this.#parts.noticed('warned', replica.bytes);
+    this.#parts.noticed('warned', replica.size);
     return this.event();
   }
 
@@ -119,7 +123,7 @@ export class DocumentSize {
   event(): string {
     const { doc_id, replica, bytes_max } = this.#parts;
     const message = 'The document is near the size that it may have; beyond it, edits that add something are refused.';
-    const details = { bytes: replica.bytes, bytes_max };
+    const details = { bytes: replica.size, bytes_max };
     const event: WarningEvent = { type: 'warning', doc_id, code: 'DOCUMENT_TOO_LARGE', message, details };
     return JSON.stringify(event);
   }
@@ -127,16 +131,16 @@ export class DocumentSize {
   #refusal(): ConcordError {
     const { replica, bytes_max } = this.#parts;
     const message = 'The document is full: take something out first, or begin another document.';
-    return new ConcordError('DOCUMENT_TOO_LARGE', message, { bytes: replica.bytes, bytes_max });
+    return new ConcordError('DOCUMENT_TOO_LARGE', message, { bytes: replica.size, bytes_max });
   }
 
   #hasRoom(growth: number): boolean {
     const { replica, bytes_max } = this.#parts;
-    return replica.bytes + growth <= bytes_max || this.#measured() + growth <= bytes_max;
+    return replica.size + growth <= bytes_max || this.#measured() + growth <= bytes_max;
   }
 
   #hasReserve(growth: number): boolean {
-    return this.#parts.replica.bytes + growth <= this.#parts.bytes_max * (1 + RESERVE_SHARE);
+    return this.#parts.replica.size + growth <= this.#parts.bytes_max * (1 + RESERVE_SHARE);
   }
 
   /** The size, measured if it is time for that. */
@@ -149,7 +153,7 @@ export class DocumentSize {
       const done = clock.monotonic();
       this.#measurable_at = done + PAUSE_SHARE * (done - now);
     }
-    return replica.bytes;
+    return replica.size;
   }
 }
 
@@ -158,7 +162,10 @@ export function growthOf(delta: DeltaOps): number {
   let bytes = 0;
   for (const { insert, attributes } of delta) {
     if (insert !== undefined)
-      bytes += ITEM_BYTES + Buffer.byteLength(typeof insert === 'string' ? insert : JSON.stringify(insert));
+      bytes +=
+        ITEM_BYTES +
+        LIMITS.document_item_bytes_min +
+        Buffer.byteLength(typeof insert === 'string' ? insert : JSON.stringify(insert));
     // Formatting is a mark where it begins and one where it ends.
     for (const [name, value] of Object.entries(attributes ?? {}))
       bytes += 2 * (ITEM_BYTES + Buffer.byteLength(name) + Buffer.byteLength(JSON.stringify(value)));

@@ -13,11 +13,11 @@ import Delta from 'quill-delta';
 import * as Y from 'yjs';
 import { checkFits, type DeltaOps, docLength, lengthChange } from '../protocol/content/delta.ts';
 import { difference } from '../protocol/content/difference.ts';
-import { type EncodedState, snapshotOf, TEXT_ROOT } from '../protocol/snapshot.ts';
+import { countItems, type EncodedState, snapshotOf, TEXT_ROOT } from '../protocol/snapshot.ts';
 import { holdsForeign, isForeign, openFormatting, textOps } from '../protocol/text-ops.ts';
 import { joinTyping } from '../protocol/typed-run.ts';
 import { TextWatch, trueEffect } from './effects.ts';
-import { KeptState } from './kept-state.ts';
+import { itemsOf, KeptState } from './kept-state.ts';
 import { rootsFlaw } from './roots-flaw.ts';
 import { isLaterOwner, isServerClientId } from './server-ids.ts';
 import { codeUnits, holdsSurrogate, SURROGATE, writeDelta } from './text-access.ts';
@@ -25,10 +25,10 @@ import {
   type DecodedUpdate,
   decodeUpdate,
   dropPending,
+  growthBy,
   judgeViewer,
   mergeAll,
   nestsTooDeep,
-  newStructBytes,
   removeGhosts,
   splitsPair,
   typesNestTooDeep,
@@ -80,7 +80,7 @@ export class Replica {
   #doc: Y.Doc | null = null;
   readonly #kept: KeptState;
   /** The text as ops and as JSON, while known without asking Yjs. */
-  #ops: DeltaOps | null;
+  #ops: DeltaOps | null = null;
   #json: string | null;
   /** Whether the text may hold a surrogate pair that an index could split; null means unknown. */
   #surrogates: boolean | null = null;
@@ -95,10 +95,8 @@ export class Replica {
   constructor(doc_id: string, client_id: number, base: EncodedState, tail: readonly TailEntry[]) {
     this.#doc_id = doc_id;
     this.#client_id = client_id;
-    const updates = tail.map((entry) => entry.update);
-    this.#kept = new KeptState(base, updates);
+    this.#kept = new KeptState(base, tail);
     this.#json = tail.length === 0 ? base.delta : null;
-    this.#ops = null;
     this.#tail_deltas = tail.length <= COMPOSE_MAX ? tail : null;
   }
 
@@ -107,20 +105,20 @@ export class Replica {
     return this.#doc !== null;
   }
 
-  /** Bytes of the state, from above: see kept-state.ts. */
-  get bytes(): number {
-    return this.#kept.bytes;
+  /** The size of the document, from above: see kept-state.ts. */
+  get size(): number {
+    return this.#kept.size;
   }
 
-  /** Encodes the state anew, so that {@link bytes} is exact. */
+  /** Encodes the state anew, so that {@link size} is exact. */
   measure(): void {
-    if (!this.#kept.is_whole) this.#kept.replace(snapshotOf(this.#liveDoc()));
+    const doc = this.#liveDoc();
+    if (!this.#kept.is_whole) this.#kept.replace(snapshotOf(doc), countItems(doc));
   }
 
-  /** How many bytes of text, values and items these updates would add, deletions apart; those that do not decode none. */
+  /** How much each of these updates would add to the size: see {@link growthBy}. */
   growth(updates: readonly Uint8Array[]): number[] {
-    const known = this.stateVector();
-    return updates.map((update) => newStructBytes(update, known));
+    return updates.map((update) => growthBy(update, this.stateVector()));
   }
 
   /**
@@ -146,7 +144,7 @@ export class Replica {
     const tears = this.#tearsPair(doc, structs, decoded);
     let change: Change | null;
     try {
-      change = this.#collect(foreign || tears, () => {
+      change = this.#collect(foreign || tears, structs.length, () => {
         Y.transact(
           doc,
           () => {
@@ -182,7 +180,7 @@ export class Replica {
       if (roots !== null) Y.transact(doc, () => Y.applyUpdate(doc, roots), null, false);
       if (delta.length > 0) doc.transact(() => writeDelta(text, delta));
     };
-    const change = this.#collect(false, write, known);
+    const change = this.#collect(false, itemsOf(delta) + (roots?.length ?? 0), write, known);
     return change ?? { update: EMPTY_UPDATE, delta: [], amended: false };
   }
 
@@ -283,7 +281,7 @@ export class Replica {
       this.destroy();
       return null;
     }
-    this.#extendTail(emitted);
+    this.#extendTail(emitted, 0);
     return { update: emitted, delta: [], amended: this.#emitted.length > 1 };
   }
 
@@ -324,15 +322,17 @@ export class Replica {
     this.#watch = new TextWatch(text);
     this.#foreign = holdsForeign(text);
     this.#doc = doc;
+    this.#kept.counted(countItems(doc));
     return doc;
   }
 
   /**
    * Runs one change and gathers all that Yjs emitted for it; null when it changed nothing. What is told of its effect may
    * lack something where the text holds what Yjs does not count (see text-ops.ts), or where the change is `suspicious`: it
-   * brings such a thing, or tears a surrogate pair. Then it is held against the text itself. `known`: nobody needs to ask.
+   * brings such a thing, or tears a surrogate pair. Then it is held against the text itself. `items`: so many at most are
+   * new. `known`: nobody needs to ask.
    */
-  #collect(suspicious: boolean, run: () => void, known: DeltaOps | null = null): Change | null {
+  #collect(suspicious: boolean, items: number, run: () => void, known: DeltaOps | null = null): Change | null {
     const text = this.#liveDoc().getText(TEXT_ROOT);
     const verify = this.#foreign || suspicious;
     const before = verify ? this.ops() : [];
@@ -346,7 +346,7 @@ export class Replica {
     // Hostile updates exist that leave Yjs with a text of another length than it says.
     if (!verify && (told === null || length + lengthChange(told) !== text.length))
       throw new RangeError('the text is not what its changes make it');
-    this.#extendTail(update);
+    this.#extendTail(update, items);
     this.#noteText(verify ? null : told);
     if (verify) this.#foreign = holdsForeign(text);
     const delta = verify || told === null ? trueEffect(before, told, this.ops()) : told;
@@ -377,8 +377,8 @@ export class Replica {
     return updates.some((update) => update !== null && splitsPair(update, doc, incoming));
   }
 
-  #extendTail(update: Uint8Array): void {
-    this.#kept.add(update);
+  #extendTail(update: Uint8Array, items: number): void {
+    this.#kept.add(update, items);
     this.#tail_deltas = null;
     if (this.#kept.is_outgrown) this.measure();
   }

@@ -139,14 +139,16 @@ export function typesNestTooDeep(structs: DecodedUpdate['structs'], doc: Y.Doc):
 }
 
 /**
- * Bytes of what the update holds beyond a state vector, its deletions apart: those say which of everything is gone each
- * time, and mostly what is known. Infinite for one that cannot be read.
+ * What the update adds to the size of a document with this state vector, its deletions apart: those say which of everything
+ * is gone each time, and mostly what is known. Infinite for one that cannot be read.
  */
-export function newStructBytes(update: Uint8Array, state_vector: Uint8Array): number {
+export function growthBy(update: Uint8Array, state_vector: Uint8Array): number {
   try {
     const { to } = Y.parseUpdateMeta(update);
     const deletions = Y.diffUpdate(update, Y.encodeStateVector(to));
-    return Y.diffUpdate(update, state_vector).length - deletions.length;
+    const fresh = Y.diffUpdate(update, state_vector);
+    const items = Y.decodeUpdate(fresh).structs.length;
+    return fresh.length - deletions.length + items * LIMITS.document_item_bytes_min;
   } catch {
     return Number.POSITIVE_INFINITY;
   }

@@ -11,8 +11,9 @@ import { decodeUpdate, typesNestTooDeep } from '../actors/updates.ts';
 import type { DeltaOps } from '../protocol/content/delta.ts';
 import { type ContentFormat, parseContent, renderContent, type TextFormat } from '../protocol/content/formats.ts';
 import { type ConcordError, invalidField } from '../protocol/errors.ts';
+import { LIMITS } from '../protocol/limits.ts';
 import { nestsDeeperThan } from '../protocol/nesting.ts';
-import { type EncodedState, snapshotOf, TEXT_ROOT } from '../protocol/snapshot.ts';
+import { countItems, type EncodedState, snapshotOf, TEXT_ROOT } from '../protocol/snapshot.ts';
 
 /** Content as a caller hands it over: ops for `delta`, a Yjs update (version 1) in base64 for `yjs`, else a string. */
 export interface ContentInput {
@@ -23,6 +24,8 @@ export interface ContentInput {
 /** A document's first revision. */
 export interface ImportedContent {
   readonly state: EncodedState;
+  /** Its size: see actors/kept-state.ts. */
+  readonly size: number;
   /** The plain text, for the search. */
   readonly text: string;
 }
@@ -38,7 +41,8 @@ export function importContent(content: ContentInput): ImportedContent {
   const doc = content.format === 'yjs' ? fromUpdate(content.value) : fromText(content.format, content.value);
   try {
     const state = encode(doc);
-    return { state, text: renderContent('text', JSON.parse(state.delta) as DeltaOps) };
+    const size = state.state.length + countItems(doc) * LIMITS.document_item_bytes_min;
+    return { state, size, text: renderContent('text', JSON.parse(state.delta) as DeltaOps) };
   } finally {
     doc.destroy();
   }

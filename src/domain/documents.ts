@@ -25,7 +25,7 @@ export interface DocumentParts {
   readonly random: Random;
   readonly gateway: Pick<DocumentGateway, 'rev'>;
   readonly signals: Signals;
-  /** Bytes of Yjs state that a document may have. */
+  /** The size that a document may have. */
   readonly document_bytes_max: number;
 }
 
@@ -69,7 +69,7 @@ export async function createDocument(
   source: Source,
 ): Promise<Document> {
   const content = asked.content === undefined ? null : await importWherever(asked.content);
-  const bytes = content?.state.state.length ?? 0;
+  const bytes = content?.size ?? 0;
   const { document_bytes_max: bytes_max } = parts;
   if (bytes > bytes_max) throw new ConcordError('DOCUMENT_TOO_LARGE', undefined, { bytes, bytes_max });
   const id = parts.random.id();

@@ -50,7 +50,9 @@ export const LIMITS = {
   mailbox_soft_max: 2_000,
   /** Entries beyond which edits are refused with `RATE_LIMITED`. */
   mailbox_hard_max: 10_000,
-  /** Bytes of a document's Yjs state, unless `DOCUMENT_BYTES_MAX` says otherwise: see actors/document-size.ts. */
+  /** What each item of a document counts for at least, whatever it holds, beside its bytes. */
+  document_item_bytes_min: 24,
+  /** The size of a document, unless `DOCUMENT_BYTES_MAX` says otherwise: see actors/document-size.ts. */
   document_bytes_default: 32 * 1024 * 1024,
   /** What that setting may say. The state goes to whoever joins in one frame, which has to fit the hard bound of a socket. */
   document_bytes_min: 64 * 1024,

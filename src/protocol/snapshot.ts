@@ -21,6 +21,13 @@ export interface EncodedState {
   readonly delta: string;
 }
 
+/** How many items a document consists of: a stretch that was typed without a break is one, and so is what it left. */
+export function countItems(doc: Y.Doc): number {
+  let items = 0;
+  for (const structs of doc.store.clients.values()) items += structs.length;
+  return items;
+}
+
 /** The state of a document that waits for nothing (no pending structs): those would end up in the delete set. */
 export function snapshotOf(doc: Y.Doc): EncodedState {
   const state_vector = Y.encodeStateVector(doc);

@@ -52,7 +52,7 @@ test('J26: a document is not created larger than documents may be', async () => 
   state.getText('content').insert(0, text(MAX));
   const overhead = Y.encodeStateAsUpdate(state).length - MAX;
   // The clientID that the server draws may take up to four bytes less.
-  expect((await create(MAX - overhead - 8)).status).toBe(201);
+  expect((await create(MAX - overhead - LIMITS.document_item_bytes_min - 8)).status).toBe(201);
   const refused = await create(MAX);
   expect([refused.status, refused.body.error.code]).toEqual([413, 'DOCUMENT_TOO_LARGE']);
 });
