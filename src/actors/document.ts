@@ -249,7 +249,11 @@ export class OpenDocument {
     if (how.kind === 'fenced')
       this.#parts.log.warn({ doc_id: this.doc_id }, 'another node owns the document now; its clients reconnect');
     if (how.kind === 'failed') {
-      this.#parts.log.error({ error: how.error, doc_id: this.doc_id }, 'the document went out of service');
+      // Stores that are away are no fault of the document; they are told of where they are watched.
+      const ordinary = how.error instanceof ConcordError && how.error.code === 'UNAVAILABLE';
+      const facts = { error: how.error, doc_id: this.doc_id };
+      if (ordinary) this.#parts.log.warn(facts, 'the document cannot be served just now');
+      else this.#parts.log.error(facts, 'the document went out of service');
       // Best effort: the epoch protects the data in any case, this only spares the next owner a wait.
       if (claim !== null) this.#parts.release(this.doc_id, claim).catch(() => {});
     }

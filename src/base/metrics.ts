@@ -133,7 +133,8 @@ function clusterMetrics(registers: Registry[]) {
     }),
     channel_gaps: new Counter({
       name: 'concord_channel_gaps_total',
-      help: 'Gaps in channels of documents that this node found and asked their owners to fill',
+      help: 'Gaps in channels of documents of other nodes, found or feared and asked about, and filled by the owner',
+      labelNames: ['outcome'],
       registers,
     }),
     bus_lag: new Gauge({

@@ -132,7 +132,7 @@ export function createCollaborationService(
     },
     lives: (peer) => locator.lives(peer),
   });
-  const gap = (): void => metrics.channel_gaps.inc();
+  const gap = (outcome: string): void => metrics.channel_gaps.inc({ outcome });
   const router = new DocumentRouter({ clock, log, bus, fanout, registry, switchboard, gap });
   const hub = new SocketHub(clock, router);
   const cluster = createCluster(node, registry, switchboard, () => hub.size);

@@ -44,8 +44,8 @@ export interface RemoteDocumentParts {
   readonly log: Log;
   readonly bus: Bus;
   readonly fanout: Fanout;
-  /** Counts gaps that were found. */
-  gap(): void;
+  /** Counts gaps in channels. */
+  gap(outcome: 'found' | 'repaired'): void;
   /** It is over. */
   ended(document: RemoteDocument): void;
 }
@@ -87,7 +87,11 @@ export class RemoteDocument implements DocumentHandle {
     this.#stream = new EventStream({
       deliver: (pieces) => this.#deliver(pieces),
       missing: (after) => {
-        parts.gap();
+        parts.gap('found');
+        parts.log.info(
+          { doc_id, after, owner_node: link.owner.node_id },
+          'its channel may have lost something; asking the owner',
+        );
         this.#repair_since = parts.clock.monotonic();
         link.post({ t: 'replay', doc: doc_id, after });
       },
@@ -186,6 +190,7 @@ export class RemoteDocument implements DocumentHandle {
         if (item.rev < (this.#stream.rev ?? 0)) return this.#diverged();
         this.#epoch = Math.max(this.#epoch, item.epoch);
         this.#repair_since = null;
+        this.#parts.gap('repaired');
         this.#stream.repaired(
           item.edits.map((edit) => JSON.parse(edit) as ChannelEvent),
           this.#heard_at,
@@ -249,6 +254,12 @@ export class RemoteDocument implements DocumentHandle {
     const seats = [...this.#seats.values()];
     this.#seats.clear();
     this.#parts.ended(this);
+    const { doc_id, link } = this;
+    if (seats.length > 0)
+      this.#parts.log.info(
+        { doc_id, owner_node: link.owner.node_id, members: seats.length, reason },
+        'let go of a document of another node',
+      );
     for (const { member } of seats) {
       this.link.post({ t: 'leave', doc: this.doc_id, m: member.member_id });
       member.close(code, reason);

@@ -27,8 +27,8 @@ export interface RouterParts {
   readonly fanout: Fanout;
   readonly registry: Registry;
   readonly switchboard: Switchboard;
-  /** Counts gaps in channels that were found and asked to be filled. */
-  gap(): void;
+  /** Counts gaps in channels. */
+  gap(outcome: 'found' | 'repaired'): void;
 }
 
 /** See the head of this file. */
