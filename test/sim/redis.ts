@@ -7,7 +7,6 @@
 import type { Random } from '../../src/base/random.ts';
 import type { Bus, BusListener } from '../../src/store/bus.ts';
 import {
-  type ActorEntry,
   CLAIMING_LIFE_S,
   type Directory,
   entryText,
@@ -38,6 +37,8 @@ export class SimRedis {
   repeated_once_in = 0;
   /** The answer of one command in so many is lost; 0: none. */
   unknown_once_in = 0;
+  /** Processes that cannot reach it. */
+  readonly #cut_off = new Set<Host>();
   readonly #keys = new Map<string, Key>();
   readonly #subscribers = new Set<Subscriber>();
 
@@ -85,8 +86,34 @@ export class SimRedis {
     }
   }
 
+  /** Cuts a process off; `noticed`: Redis takes its connections for dead at once, and not only when it is back. */
+  cutOff(host: Host, noticed: boolean): void {
+    this.#cut_off.add(host);
+    for (const subscriber of this.#subscribers)
+      if (subscriber.host === host) {
+        if (noticed) subscriber.breakOff();
+        else subscriber.deaf = true;
+      }
+  }
+
+  /** It can be reached again; connections are made anew. */
+  reachAgain(host: Host): void {
+    if (!this.#cut_off.delete(host)) return;
+    for (const subscriber of this.#subscribers)
+      if (subscriber.host === host) {
+        subscriber.breakOff();
+        subscriber.comeBack();
+      }
+  }
+
+  /** Whether a process' packets get here. */
+  reaches(host: Host): boolean {
+    return !this.away && !this.#cut_off.has(host);
+  }
+
   /** Makes everybody's ears good again. */
   heal(): void {
+    for (const host of [...this.#cut_off]) this.reachAgain(host);
     this.lost_once_in = 0;
     this.repeated_once_in = 0;
     this.unknown_once_in = 0;
@@ -119,7 +146,7 @@ export class SimRedis {
           const text = this.#get(`actor:${doc_id}`);
           return { entry: parseEntry(text), text };
         }),
-      replace: (doc_id, seen, next: ActorEntry | null) =>
+      replace: (doc_id, seen, next) =>
         ask(() => {
           const wanted = next === null ? '' : entryText(next);
           const life_s = next?.state === 'claiming' ? CLAIMING_LIFE_S : OWNED_LIFE_S;
@@ -158,6 +185,7 @@ export class SimRedis {
         host.receive(delay_ms, () => reject(new Error('Redis does not answer')));
       };
       if (this.away) return fail(0);
+      if (!this.reaches(host)) return fail(COMMAND_TIMEOUT_MS);
       this.server.receive(there_ms, () => {
         if (this.away) return fail(back_ms);
         if (lost === 0) return fail(COMMAND_TIMEOUT_MS);
@@ -233,7 +261,7 @@ class Subscriber {
     const life = this.#life;
     const { redis, host } = this;
     host.receive(20 + redis.dice.below(1_000), () => {
-      if (life !== this.#life || redis.away) return;
+      if (life !== this.#life || !redis.reaches(host)) return;
       this.connected = true;
       this.deaf = false;
       for (const channel of this.wanted) this.channels.add(channel);
@@ -287,10 +315,11 @@ export class SimBus implements Bus {
     subscriber.wanted.add(channel);
     while (!subscriber.channels.has(channel)) {
       if (!subscriber.wanted.has(channel)) return;
-      const done = subscriber.connected && !redis.away;
+      const done = subscriber.connected && redis.reaches(host);
       await new Promise<void>((resolve) => {
         host.receive(1 + redis.dice.below(done ? WAY_MS : 200), () => {
-          if (subscriber.connected && !redis.away && subscriber.wanted.has(channel)) subscriber.channels.add(channel);
+          if (subscriber.connected && redis.reaches(host) && subscriber.wanted.has(channel))
+            subscriber.channels.add(channel);
           resolve();
         });
       });

@@ -56,9 +56,11 @@ export class RestProgram {
   #send(delta: DeltaOps): Promise<number | null> {
     const { place } = this;
     const { doc_id, user_id, client_id } = place;
+    // What is on its way stays what it was.
+    const seq = this.#seq;
     const node = place.route();
     const server = node.host;
-    place.trace.note(place.name, `posts ${this.#seq} to ${node.name}`);
+    place.trace.note(place.name, `posts ${seq} to ${node.name}`);
     return new Promise((resolve) => {
       // The caller's own patience; the call itself may go on behind its back.
       const patience = this.#host.receive(9_000, () => resolve(null));
@@ -69,11 +71,11 @@ export class RestProgram {
             resolve(rev);
           });
         };
-        node.gateway.edit({ doc_id, user_id, client_id, seq: this.#seq, base_rev: null, delta }).then(
+        node.gateway.edit({ doc_id, user_id, client_id, seq, base_rev: null, delta }).then(
           ({ rev }) => answer(rev),
           (error: unknown) => {
             if (!(error instanceof ConcordError) || error.code !== 'UNAVAILABLE')
-              place.fault(`REST edit ${this.#seq} failed: ${error}`);
+              place.fault(`REST edit ${seq} failed: ${error}`);
             answer(null);
           },
         );

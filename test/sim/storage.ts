@@ -33,6 +33,9 @@ export type Health = 'well' | 'away' | 'hung';
 /** Milliseconds that a statement is on its way, one way. */
 const WAY_MS = 3;
 
+/** How long it takes to give a server up that cannot be reached. */
+const CUT_MS_MAX = 3_000;
+
 /** See the head of this file. */
 export class Storage {
   readonly documents = new Map<string, StoredDocument>();
@@ -40,6 +43,8 @@ export class Storage {
   health: Health = 'well';
   /** One statement in so many has an unknown outcome; 0: none. */
   unknown_once_in = 0;
+  /** Processes that cannot reach it. */
+  readonly cut_off = new Set<Host>();
   /** What cannot be and was. */
   readonly faults: string[] = [];
   /** Statements that reached a server that hangs. */
@@ -79,6 +84,7 @@ export class Storage {
   /** Well again: what is stuck takes effect now, or never. */
   heal(): void {
     this.health = 'well';
+    this.cut_off.clear();
     for (const statement of this.#stuck.splice(0)) if (!this.dice.once(3)) statement();
   }
 
@@ -234,7 +240,8 @@ export class Storage {
         const outcome = attempt(apply);
         answer(back_ms, () => (outcome.ok ? resolve(outcome.value) : reject(outcome.error)));
       };
-      if (this.health === 'away') lost();
+      if (this.cut_off.has(host)) answer(dice.below(CUT_MS_MAX), () => reject(new ConnectionLost()));
+      else if (this.health === 'away') lost();
       else this.#server.receive(there_ms, arrive);
     });
   }

@@ -4,6 +4,7 @@
  * everybody must come to rest with one text (check.ts).
  */
 import { seededRandom } from '../../src/base/random.ts';
+import { TIMES } from '../../src/protocol/limits.ts';
 import { Dice } from '../fuzz/edits.ts';
 import { disagreement, journalFaults } from './check.ts';
 import { JsonPerson } from './json-person.ts';
@@ -34,6 +35,8 @@ export interface Played {
 const REST_MS_MAX = 120_000;
 /** How often that is looked at. */
 const LOOK_MS = 250;
+/** After this a node that stands still has lost its documents: its key expires, and it is waited for twice. */
+const LOST_SIGHT_MS = TIMES.node_life_ms + TIMES.node_beat_ms * 5;
 /** A run has more than enough of these. */
 const FAULTS_MAX = 10;
 
@@ -118,10 +121,12 @@ class World {
 
   play(): Played {
     const time = this.#time;
-    const active_ms = 4_000 + this.#dice.below(12_000);
-    this.#planEdits(active_ms);
-    this.#planFaults(active_ms);
-    time.runUntil(active_ms);
+    // Mostly dense, since an idle world costs time too.
+    const active_ms = 2_000 + this.#dice.below(this.#dice.once(3) ? 12_000 : 4_000);
+    const begun_ms = this.#dice.once(6) ? this.#loseSight() : 0;
+    this.#planEdits(begun_ms, active_ms);
+    this.#planFaults(begun_ms, active_ms);
+    time.runUntil(begun_ms + active_ms);
     this.#heal();
     const rested = this.#rest();
     if (rested !== null) {
@@ -198,7 +203,7 @@ class World {
     return node;
   }
 
-  #planEdits(active_ms: number): void {
+  #planEdits(begun_ms: number, active_ms: number): void {
     const dice = this.#dice;
     for (const { clients, programs } of this.#desks)
       for (const writer of [...clients, ...programs]) {
@@ -206,7 +211,7 @@ class World {
         // Some type now and then, some in a burst.
         const burst = dice.once(3) ? { from: dice.below(active_ms), length: 1_000 } : { from: 0, length: active_ms };
         for (let i = 0; i < edits; i++)
-          this.#server.receive(burst.from + dice.below(burst.length), () => {
+          this.#server.receive(begun_ms + burst.from + dice.below(burst.length), () => {
             if (!this.#healed) writer.edit();
           });
       }
@@ -214,14 +219,39 @@ class World {
 
   // ── what befalls them ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  #planFaults(active_ms: number): void {
+  #planFaults(begun_ms: number, active_ms: number): void {
     const dice = this.#dice;
     if (dice.once(3)) this.#storage.unknown_once_in = 10 + dice.below(60);
     if (dice.once(3)) this.#redis.unknown_once_in = 10 + dice.below(60);
     if (dice.once(2)) this.#redis.lost_once_in = 5 + dice.below(60);
     if (dice.once(3)) this.#redis.repeated_once_in = 5 + dice.below(40);
-    const faults = dice.below(6);
-    for (let i = 0; i < faults; i++) this.#server.receive(dice.below(active_ms), () => this.#strike());
+    const faults = dice.below(7);
+    for (let i = 0; i < faults; i++) this.#server.receive(begun_ms + dice.below(active_ms), () => this.#strike());
+  }
+
+  /**
+   * Before anything else a node stands still until others take what it owns, and wakes without knowing: half of what follows
+   * meets an owner that is none. Returns when it wakes, or a little before.
+   */
+  #loseSight(): number {
+    const dice = this.#dice;
+    const node = this.#nodes[dice.below(this.#nodes.length)];
+    const duration_ms = LOST_SIGHT_MS + dice.below(3_000);
+    const begin_ms = 50 + dice.below(400);
+    this.#server.receive(begin_ms, () => {
+      if (node !== undefined) this.#pause(node, duration_ms);
+    });
+    for (const { clients, programs } of this.#desks) {
+      // What makes it an owner, and what makes another one write; who stays with it and types there wakes it up soon.
+      for (const writer of [...clients, ...programs]) this.#server.receive(dice.below(begin_ms), () => writer.edit());
+      for (const writer of [...clients.filter(() => dice.once(4)), ...programs])
+        this.#server.receive(begin_ms + dice.below(duration_ms), () => writer.edit());
+      for (const client of clients)
+        if (dice.once(2)) this.#server.receive(begin_ms + dice.below(duration_ms), () => client.disturb('cut'));
+      for (const client of clients)
+        if (dice.once(2)) this.#server.receive(begin_ms + duration_ms + dice.below(1_000), () => client.disturb('cut'));
+    }
+    return begin_ms + duration_ms - 500;
   }
 
   #strike(): void {
@@ -231,12 +261,12 @@ class World {
     const desk = this.#desks[dice.below(this.#desks.length)];
     const client = desk?.clients[dice.below(desk.clients.length)];
     if (node === undefined || client === undefined) return;
-    const kind = dice.below(14);
+    const kind = dice.below(17);
     if (kind < 4) {
       const how = dice.pick<'cut' | 'block' | 'away'>(['cut', 'cut', 'block', 'away']);
       this.#trace.note(client.place.name, `line: ${how}`);
       client.disturb(how);
-    } else if (kind < 6) this.#pause(node);
+    } else if (kind < 6) this.#pause(node, dice.below(dice.pick([300, 3_000, 25_000])));
     else if (kind < 8) this.#crash(node);
     else if (kind === 8) this.#leave(node);
     else if (kind === 9) this.#storageAway(dice.once(2) ? 'away' : 'hung');
@@ -244,18 +274,18 @@ class World {
     else if (kind === 11) {
       this.#trace.note('redis', 'is flushed');
       this.#redis.flush();
-    } else {
-      const how = kind === 12 ? 'cut' : 'deaf';
+    } else if (kind < 15) this.#cutOff(node, kind === 12 ? 'storage' : 'redis');
+    else {
+      const how = kind === 15 ? 'cut' : 'deaf';
       this.#trace.note(node.name, `subscriptions: ${how}`);
       this.#redis.disturb(node.host, how);
     }
   }
 
-  #pause(node: SimNode): void {
+  #pause(node: SimNode, duration_ms: number): void {
     const { host } = node;
     if (!host.up) return;
     const dice = this.#dice;
-    const duration_ms = dice.below(dice.pick([300, 3_000, 25_000]));
     this.#trace.note(node.name, `stands still for ${duration_ms} ms`);
     host.stop();
     const timers_first = dice.once(2);
@@ -279,6 +309,20 @@ class World {
   #leave(node: SimNode): void {
     node.leave();
     this.#server.receive(500 + this.#dice.below(12_000), () => node.restart());
+  }
+
+  /** A node that everybody else reaches, and that reaches everybody but one of the stores. */
+  #cutOff({ name, host }: SimNode, from: 'storage' | 'redis'): void {
+    const dice = this.#dice;
+    const duration_ms = dice.below(dice.pick([3_000, 16_000]));
+    this.#trace.note(name, `is cut off from ${from} for ${duration_ms} ms`);
+    if (from === 'redis') this.#redis.cutOff(host, dice.once(2));
+    else this.#storage.cut_off.add(host);
+    this.#server.receive(duration_ms, () => {
+      this.#trace.note(name, `reaches ${from} again`);
+      if (from === 'redis') this.#redis.reachAgain(host);
+      else this.#storage.cut_off.delete(host);
+    });
   }
 
   #storageAway(how: 'away' | 'hung'): void {
