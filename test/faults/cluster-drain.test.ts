@@ -98,7 +98,11 @@ test('SIGTERM with 500 sockets on 100 documents over two nodes: exit 0 within 10
   const code = await leaving.concord.terminate();
   expect(performance.now() - begun).toBeLessThan(STOPPED_WITHIN_MS);
   expect(code).toBe(0);
-  await until('every reader to be in again', () => sockets.size === DOCUMENTS * READERS_PER_DOCUMENT && seen.away === 0, 20_000);
+  await until(
+    'every reader to be in again',
+    () => sockets.size === DOCUMENTS * READERS_PER_DOCUMENT && seen.away === 0,
+    20_000,
+  );
   expect([...seen.codes].filter((closed_with) => closed_with !== 1012)).toEqual([]);
   await ledger.after(500, 'acked');
   const owners = new Set((await cluster.owners(typed)).values());
