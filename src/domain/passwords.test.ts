@@ -37,11 +37,11 @@ describe('a password', () => {
     expect(refusal('zzzzzzzzzzzzzz')).toEqual(weak('must not repeat one character'));
   });
 
-  test('does not hold the e-mail, nor is it mostly the part before the @', () => {
+  test('does not hold the e-mail, nor is it the part before the @ with digits or signs around it', () => {
     expect(refusal('my Ada.Lovelace@example.org!')).toEqual(weak('must not contain your e-mail'));
     expect(refusal('ADA.LOVELACE')).toEqual(weak('must not contain your e-mail'));
-    for (const mostly of ['ada.lovelace1815', '!!Ada.Lovelace!!', 'ada.lovelace'])
-      expect(refusal(mostly)).toEqual(weak('must not contain your e-mail'));
+    for (const named of ['ada.lovelace1815', '!!Ada.Lovelace!!', 'ada.lovelace'])
+      expect(refusal(named)).toEqual(weak('must not contain your e-mail'));
     expect(refusal('ada.lovelace wrote programs')).toBeNull();
     expect(refusal('an empty name has no part', '@example.org')).toBeNull();
   });
