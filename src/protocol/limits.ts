@@ -69,6 +69,8 @@ export const LIMITS = {
   clients_remembered_max: 10_000,
   /** Connections whose rights are read again by one statement. */
   rights_rows_max: 1_000,
+  /** Links of other nodes that a node let go of and remembers. */
+  links_let_go_kept_max: 1_000,
   /** One packet between nodes; larger messages go in pieces. */
   link_packet_bytes_max: 256 * 1024,
   /** Bytes between two nodes that may be on their way without an answer; more wait. */

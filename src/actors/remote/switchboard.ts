@@ -12,7 +12,7 @@ import { TIMED_OUT, within } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import { unavailable } from '../../protocol/errors.ts';
-import { TIMES } from '../../protocol/limits.ts';
+import { LIMITS, TIMES } from '../../protocol/limits.ts';
 import { type LinkEnd, type Packet, packetBytes, readPacket, type ToOwner } from '../../protocol/node-wire.ts';
 import type { Bus } from '../../store/bus.ts';
 import { nodeChannel } from '../../store/directory.ts';
@@ -60,6 +60,11 @@ export class Switchboard {
   /** By link. */
   readonly #opened = new Map<string, GatewayLink>();
   readonly #served = new Map<string, ServedLink>();
+  /**
+   * Links that this end let go of, the latest last. One must not begin again when a gateway that stood still repeats its first
+   * packet: the gateway would take all that the second life of the link says for repetitions of the first.
+   */
+  readonly #let_go = new Set<string>();
   /** Nodes that are being looked at. */
   readonly #looking = new Set<string>();
   readonly #sending = new Set<Promise<boolean>>();
@@ -172,7 +177,7 @@ export class Switchboard {
     const known = this.#served.get(packet.link);
     if (packet.ack === null) return this.#drop(packet.link);
     if (known !== undefined) return known.link.receive(packet);
-    if (packet.data?.seq !== 1)
+    if (packet.data?.seq !== 1 || this.#let_go.has(packet.link))
       return this.#send(packet.from, { link: packet.link, end: 'owner', ack: null, data: null });
     // A gateway has one link to an owner; an older one is one that it gave up.
     for (const [id, { gateway }] of this.#served) if (gateway.boot_id === packet.from.boot_id) this.#drop(id);
@@ -254,6 +259,9 @@ export class Switchboard {
     const served = this.#served.get(id);
     if (served === undefined) return;
     this.#served.delete(id);
+    this.#let_go.add(id);
+    for (const oldest of this.#let_go)
+      if (this.#let_go.size > LIMITS.links_let_go_kept_max) this.#let_go.delete(oldest);
     this.#count();
     served.link.close();
     served.desk.end();
