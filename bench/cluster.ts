@@ -127,6 +127,7 @@ async function takeover(nodes: Nodes, owner: Node, other: Node): Promise<void> {
       firstAck(far, nodes, other, there).then(() => stayed.add(performance.now() - killed_at)),
       firstAck(null, nodes, other, abandoned).then(() => moved.add(performance.now() - killed_at)),
     ]);
+    process.stderr.write(`kill ${round + 1}: ${Math.round(performance.now() - killed_at)} ms\n`);
     await owner.start();
   }
   const row = (who: string, times: Latencies): string =>

@@ -113,4 +113,4 @@ test('SIGTERM with 500 sockets on 100 documents over two nodes: exit 0 within 10
   expect([...wrongs.flat(), ...ledger.faults, ...tap.faults]).toEqual([]);
   for (const crowd of crowds) crowd.leave();
   for (const socket of sockets) socket.close(1000);
-}, 90_000);
+}, 150_000);

@@ -86,7 +86,7 @@ test('an owner killed with -9 under load: others take its documents over within 
   await all.ledger.after(200, 'acked');
   expect(await cluster.epochs(others)).toEqual(before);
   await expectOneTruth(all);
-}, 60_000);
+}, 120_000);
 
 test('an owner that hangs until others have its documents: what it still writes is refused, nothing forks, its clients move', async () => {
   const all = await company('hung');
@@ -105,4 +105,4 @@ test('an owner that hangs until others have its documents: what it still writes 
   expect(await ownedBy(victim, all)).toEqual([]);
   victim.concord.letIn();
   await expectOneTruth(all);
-}, 60_000);
+}, 120_000);
