@@ -56,6 +56,11 @@ const ATTEMPTS_MAX = 40;
 const BETWEEN_ATTEMPTS_MS = 50;
 /** Between the two looks at whether anybody listens for an owner. */
 const SECOND_LOOK_MS = 1_500;
+/** For how long a node that was found gone counts as that without another look. */
+const GONE_FOR_MS = 10_000;
+
+/** A reader does not wait longer than this for who may know more than storage. */
+const OWNER_WITHIN_MS = 500;
 
 /** How often a directory may forget everything while somebody looks for a beat. */
 const FORGETTING_LOOKS_MAX = 5;
@@ -66,6 +71,8 @@ const NOTHING_SEEN: SeenEntry = { entry: null, text: '' };
 /** See the head of this file. */
 export class Locator {
   readonly #parts: LocatorParts;
+  /** Starts of nodes that were found gone, until when. */
+  readonly #gone = new Map<string, number>();
 
   constructor(parts: LocatorParts) {
     this.#parts = parts;
@@ -96,6 +103,11 @@ export class Locator {
    * can say; a reader then does with what is on disk, so a quick look is enough here.
    */
   async owner(doc_id: string): Promise<NodeIdentity | null> {
+    const found = await within(this.#parts.clock, OWNER_WITHIN_MS, this.#owner(doc_id));
+    return found === TIMED_OUT ? null : found;
+  }
+
+  async #owner(doc_id: string): Promise<NodeIdentity | null> {
     const { store, directory, node } = this.#parts;
     try {
       const { entry } = await directory.read(doc_id);
@@ -164,8 +176,20 @@ export class Locator {
     return { kind: 'elsewhere', owner: { node_id: owner.node_id, boot_id: owner.boot_id } };
   }
 
-  /** Whether this start of a node lives. Throws UNAVAILABLE while the directory does not answer. */
+  /**
+   * Whether this start of a node lives. Throws UNAVAILABLE while the directory does not answer. One that was found gone is
+   * that for a while: each of its documents would otherwise wait for it anew.
+   */
   async lives(owner: NodeIdentity): Promise<boolean> {
+    const now = this.#parts.clock.monotonic();
+    for (const [boot_id, until] of this.#gone) if (until <= now) this.#gone.delete(boot_id);
+    if (this.#gone.has(owner.boot_id)) return false;
+    const lives = await this.#looksAlive(owner);
+    if (!lives) this.#gone.set(owner.boot_id, this.#parts.clock.monotonic() + GONE_FOR_MS);
+    return lives;
+  }
+
+  async #looksAlive(owner: NodeIdentity): Promise<boolean> {
     const { directory, clock } = this.#parts;
     try {
       const [theirs] = await directory.boots(owner.node_id);

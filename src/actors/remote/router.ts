@@ -60,14 +60,17 @@ export class DocumentRouter implements DocumentFinder {
 
   async find(doc_id: string): Promise<DocumentHandle> {
     if (this.#closed) throw unavailable('This node is shutting down.', 1);
+    // One that is being opened does not listen to its channel yet: nobody may join before.
+    const under_way = this.#opening.get(doc_id);
+    if (under_way !== undefined) return await under_way;
     const known = this.#remote.get(doc_id);
     if (known !== undefined) return known;
-    const opening = this.#opening.get(doc_id) ?? this.#open(doc_id);
+    const opening = this.#open(doc_id);
     this.#opening.set(doc_id, opening);
     try {
       return await opening;
     } finally {
-      if (this.#opening.get(doc_id) === opening) this.#opening.delete(doc_id);
+      this.#opening.delete(doc_id);
     }
   }
 
