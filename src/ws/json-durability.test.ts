@@ -10,7 +10,8 @@ let ada: TestUser;
 let release: () => Promise<void> = async () => {};
 
 beforeAll(async () => {
-  server = await openTestServer();
+  // More than may wait for the disk.
+  server = await openTestServer({ DOCUMENT_BYTES_MAX: String(LIMITS.document_bytes_max) });
   ada = await server.register('ada');
 });
 
