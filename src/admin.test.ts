@@ -7,7 +7,7 @@ import { runAdmin } from './admin.ts';
 import { systemClock } from './base/clock.ts';
 import { createLog } from './base/log.ts';
 import { systemRandom } from './base/random.ts';
-import { readDatabaseUrl, readRedisUrl } from './config.ts';
+import { readDatabaseUrl, readRedis } from './config.ts';
 import { Passwords } from './domain/passwords.ts';
 import { moveEvent } from './store/audit.ts';
 import { connectRedis } from './store/redis.ts';
@@ -33,7 +33,11 @@ afterAll(() => Promise.all([database.drop(), redis.stop()]));
 const noPassword: PasswordSource = { ask: () => Promise.reject(new Refused('not asked')), read: async () => '' };
 const typing = (password: string): PasswordSource => ({ ask: async () => password, read: async () => password });
 const run = (args: readonly string[], passwords = noPassword, redis_url: string | null = redis.url) =>
-  runAdmin(args, { database_url: () => database.url, redis_url: () => redis_url, passwords });
+  runAdmin(args, {
+    database_url: () => database.url,
+    redis: () => (redis_url === null ? null : { redis_url, redis_cluster: false }),
+    passwords,
+  });
 
 /** Moves what happened on to the audit log, as the worker would, and gives the actions on this user. */
 const auditOf = async (user_id: string) => {
@@ -242,7 +246,7 @@ test('anything else gets the reason and the usage', async () => {
 
 test('a database that is missing, away or strange is named as the trouble', async () => {
   const on = (database_url: () => string) =>
-    runAdmin(['promote', 'a@b'], { database_url, redis_url: () => null, passwords: noPassword });
+    runAdmin(['promote', 'a@b'], { database_url, redis: () => null, passwords: noPassword });
   expect(await on(() => readDatabaseUrl({}))).toEqual({ exit: 1, says: 'DATABASE_URL is required.' });
   const away = await on(() => 'postgres://nobody@127.0.0.1:1/concord');
   expect(away).toEqual({ exit: 1, says: expect.stringContaining('The database does not answer') });
@@ -250,8 +254,8 @@ test('a database that is missing, away or strange is named as the trouble', asyn
   strange.pathname = '/template1';
   const empty = await on(() => strange.href);
   expect(empty).toEqual({ exit: 1, says: expect.stringContaining('relation "users" does not exist') });
-  expect(readRedisUrl({})).toBeNull();
-  expect(() => readRedisUrl({ REDIS_URL: 'http://x' })).toThrow('REDIS_URL must be a URL');
+  expect(readRedis({})).toBeNull();
+  expect(() => readRedis({ REDIS_URL: 'http://x' })).toThrow('REDIS_URL must be a URL');
 });
 
 describe('the command itself', () => {

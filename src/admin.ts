@@ -11,9 +11,10 @@ import { systemPasswords } from './admin/password.ts';
 import { QUEUE_COMMANDS } from './admin/queues.ts';
 import { systemClock } from './base/clock.ts';
 import { systemRandom } from './base/random.ts';
-import { ConfigError, readDatabaseUrl, readRedisUrl } from './config.ts';
+import { ConfigError, readDatabaseUrl, readRedis } from './config.ts';
 import { ConcordError } from './protocol/errors.ts';
 import { connectDatabase, type Database, isStorageAway } from './store/postgres.ts';
+import type { RedisSettings } from './store/redis-side.ts';
 
 /** What it says and how it ends. */
 export interface Outcome {
@@ -24,7 +25,7 @@ export interface Outcome {
 /** Where it works; an address is only read by the command that needs it, and throws when it is wrong. */
 export interface Surroundings {
   database_url(): string;
-  redis_url(): string | null;
+  redis(): RedisSettings | null;
   readonly passwords: PasswordSource;
 }
 
@@ -45,8 +46,8 @@ export async function runAdmin(args: readonly string[], surroundings: Surroundin
   try {
     const given = readArguments(command, rest);
     sql = connectDatabase(surroundings.database_url(), { connections_max: 1, application_name: 'concord-admin' });
-    const { passwords, redis_url } = surroundings;
-    const says = await command.run({ sql, redis_url, passwords, clock: systemClock, random: systemRandom }, given);
+    const { passwords, redis } = surroundings;
+    const says = await command.run({ sql, redis, passwords, clock: systemClock, random: systemRandom }, given);
     return { exit: EXIT.done, says };
   } catch (error) {
     return error instanceof Misused ? misused(error.message) : { exit: EXIT.failed, says: reasonOf(error) };
@@ -93,9 +94,9 @@ function sentenceOf({ code, message, details }: ConcordError): string {
 
 if (import.meta.main) {
   const passwords = systemPasswords(process.stdin as ReadStream, (text) => process.stderr.write(text));
-  const redis_url = (): string | null => readRedisUrl();
+  const redis = (): RedisSettings | null => readRedis();
   const database_url = (): string => readDatabaseUrl();
-  const outcome = await runAdmin(process.argv.slice(2), { database_url, redis_url, passwords });
+  const outcome = await runAdmin(process.argv.slice(2), { database_url, redis, passwords });
   const stream = outcome.exit === EXIT.done ? process.stdout : process.stderr;
   stream.write(`${outcome.says}\n`);
   process.exitCode = outcome.exit;

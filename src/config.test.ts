@@ -26,6 +26,7 @@ test('with the required settings alone everything else has its documented defaul
     port: 3000,
     database_url: REQUIRED.DATABASE_URL,
     redis_url: REQUIRED.REDIS_URL,
+    redis_cluster: false,
     services: new Set(SERVICES),
     node_id: null,
     jwt_secret: REQUIRED.JWT_SECRET,
@@ -56,7 +57,8 @@ test('with the required settings alone everything else has its documented defaul
 test('every setting is read from its variable', () => {
   const config = readConfig({
     DATABASE_URL: 'postgresql://db/concord',
-    REDIS_URL: 'rediss://cache:6380',
+    REDIS_URL: 'rediss://cache:6380, rediss://other:6381/0',
+    REDIS_CLUSTER: 'on',
     JWT_SECRET: '€'.repeat(11),
     JWT_SECRET_PREVIOUS: ' '.repeat(32),
     HOST: ' 0.0.0.0 ',
@@ -82,7 +84,8 @@ test('every setting is read from its variable', () => {
   });
   expect(config).toEqual({
     database_url: 'postgresql://db/concord',
-    redis_url: 'rediss://cache:6380',
+    redis_url: 'rediss://cache:6380,rediss://other:6381/0',
+    redis_cluster: true,
     jwt_secret: '€'.repeat(11),
     jwt_secret_previous: ' '.repeat(32),
     host: '0.0.0.0',
@@ -127,6 +130,11 @@ describe('what is missing or wrong stops the start, by the name of the variable 
     ['DATABASE_URL', { DATABASE_URL: 'not a url' }, 'must be a URL'],
     ['REDIS_URL', { REDIS_URL: undefined }, 'is required'],
     ['REDIS_URL', { REDIS_URL: 'http://127.0.0.1' }, 'must be a URL that begins with redis:// or rediss://'],
+    ['REDIS_URL', { REDIS_URL: 'redis://a,redis://b' }, 'names several servers without REDIS_CLUSTER=on'],
+    ['REDIS_CLUSTER', { REDIS_CLUSTER: 'yes' }, 'must be one of on, off'],
+    ['REDIS_URL', { REDIS_URL: undefined, REDIS_CLUSTER: 'on' }, 'is required'],
+    ['REDIS_URL', { REDIS_URL: 'redis://a,http://b', REDIS_CLUSTER: 'on' }, 'must be a URL that begins with redis://'],
+    ['REDIS_URL', { REDIS_URL: 'redis://a,redis://b/2', REDIS_CLUSTER: 'on' }, 'names a database'],
     ['JWT_SECRET', { JWT_SECRET: undefined }, 'is required'],
     ['JWT_SECRET', { JWT_SECRET: '' }, 'is required'],
     ['JWT_SECRET', { JWT_SECRET: 'x'.repeat(31) }, 'must be at least 32 bytes long'],

@@ -25,7 +25,9 @@ export interface Config {
   /** Listen port; 0 takes a free one. */
   readonly port: number;
   readonly database_url: string;
+  /** Of a cluster it may be several addresses, between commas. */
   readonly redis_url: string;
+  readonly redis_cluster: boolean;
   /** What runs here; the routes of anything else are 404. */
   readonly services: ReadonlySet<Service>;
   /** Name of this node in the actor directory; null draws a random one. */
@@ -88,8 +90,8 @@ export function readDatabaseUrl(env: Environment = process.env): string {
 }
 
 /** The same for Redis; null when it is not set, since such a tool can do without. Throws {@link ConfigError} when wrong. */
-export function readRedisUrl(env: Environment = process.env): string | null {
-  return text(env, 'REDIS_URL') === null ? null : url(env, 'REDIS_URL', REDIS_PROTOCOLS);
+export function readRedis(env: Environment = process.env): Pick<Config, 'redis_url' | 'redis_cluster'> | null {
+  return text(env, 'REDIS_URL') === null ? null : redis(env);
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -103,7 +105,7 @@ export function readConfig(env: Environment = process.env): Config {
     host: text(env, 'HOST') ?? '127.0.0.1',
     port: integer(env, 'PORT', 3000, 0, 65_535),
     database_url: readDatabaseUrl(env),
-    redis_url: url(env, 'REDIS_URL', REDIS_PROTOCOLS),
+    ...redis(env),
     services: services(env),
     node_id: nodeId(env),
     jwt_secret: secret(env, 'JWT_SECRET') ?? missing('JWT_SECRET'),
@@ -183,6 +185,23 @@ function url(env: Environment, name: string, protocols: readonly string[]): stri
   if (!URL.canParse(raw) || !protocols.includes(new URL(raw).protocol))
     throw new ConfigError(name, `must be a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`);
   return raw;
+}
+
+function redis(env: Environment): Pick<Config, 'redis_url' | 'redis_cluster'> {
+  const redis_cluster = choice(env, 'REDIS_CLUSTER', ['on', 'off'], 'off') === 'on';
+  if (!redis_cluster) {
+    const redis_url = url(env, 'REDIS_URL', REDIS_PROTOCOLS);
+    if (/,\s*rediss?:/.test(redis_url))
+      throw new ConfigError('REDIS_URL', 'names several servers without REDIS_CLUSTER=on');
+    return { redis_url, redis_cluster };
+  }
+  const named = (text(env, 'REDIS_URL') ?? '').split(',').map((one) => one.trim());
+  for (const one of named) {
+    const { pathname } = new URL(url({ REDIS_URL: one }, 'REDIS_URL', REDIS_PROTOCOLS));
+    if (!['', '/', '/0'].includes(pathname))
+      throw new ConfigError('REDIS_URL', 'names a database; a cluster has only one');
+  }
+  return { redis_url: named.join(','), redis_cluster };
 }
 
 /** Blanks count: it is bytes, not words. */

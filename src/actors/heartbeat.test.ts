@@ -6,6 +6,7 @@ import { until } from '../../test/support/until.ts';
 import { ManualClock } from '../base/clock.ts';
 import { seededRandom } from '../base/random.ts';
 import { TIMES } from '../protocol/limits.ts';
+import { ServerChannels } from '../store/channels.ts';
 import { RedisDirectory } from '../store/directory.ts';
 import { connectRedis, redisReady } from '../store/redis.ts';
 import { Heartbeat } from './heartbeat.ts';
@@ -32,7 +33,7 @@ beforeEach(async () => {
   await redisReady(redis);
   clock = new ManualClock();
   node = { node_id: random.id(), boot_id: random.id() };
-  directory = new RedisDirectory(redis);
+  directory = new RedisDirectory(redis, new ServerChannels(redis));
   suspicions = [];
   heartbeat = new Heartbeat(node, directory, clock, logged.log, {
     suspect: (suspect) => void suspicions.push(suspect),

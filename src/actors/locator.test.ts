@@ -15,6 +15,7 @@ import { until } from '../../test/support/until.ts';
 import type { Clock } from '../base/clock.ts';
 import { type Random, seededRandom } from '../base/random.ts';
 import { TIMES } from '../protocol/limits.ts';
+import { ServerChannels } from '../store/channels.ts';
 import { nodeChannel, RedisDirectory } from '../store/directory.ts';
 import { sqlDocumentStore } from '../store/document-store.ts';
 import { claimHead, type NodeIdentity, readHead } from '../store/heads.ts';
@@ -58,7 +59,7 @@ class Node {
 
   constructor(node_id: string, log = quietLog, connection = redis, clock: Clock = brisk) {
     this.identity = { node_id, boot_id: random.id() };
-    this.directory = new RedisDirectory(connection);
+    this.directory = new RedisDirectory(connection, new ServerChannels(connection));
     const claimed = (outcome: string): void => void this.outcomes.push(outcome);
     this.locator = new Locator({
       node: this.identity,

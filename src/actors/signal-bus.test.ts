@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { quietLog, readableLog } from '../../test/support/core.ts';
 import { startRedis, type TestRedis } from '../../test/support/redis.ts';
 import { until } from '../../test/support/until.ts';
+import { ServerChannels } from '../store/channels.ts';
 import { connectRedis, redisReady } from '../store/redis.ts';
 import type { Signal } from './gateway.ts';
 import { SIGNAL_CHANNEL, SignalBus } from './signal-bus.ts';
@@ -24,7 +25,7 @@ const GONE: Signal = { type: 'document_deleted', doc_id: 'd' };
 
 /** A node's bus, listening, and what it heard. */
 async function bus(boot_id: string): Promise<{ signals: SignalBus; heard: Signal[]; close(): void }> {
-  const signals = new SignalBus(boot_id, publisher, quietLog);
+  const signals = new SignalBus(boot_id, new ServerChannels(publisher), quietLog);
   const heard: Signal[] = [];
   signals.listen((signal) => void heard.push(signal));
   const subscriber = connectRedis(server.url, { name: 'listener', kind: 'standing', log: quietLog });
@@ -48,7 +49,7 @@ test('a signal reaches its own node at once and every other one, each listener o
 
 test('what is no signal is ignored, and said', () => {
   const { log, lines } = readableLog();
-  const signals = new SignalBus('a', publisher, log);
+  const signals = new SignalBus('a', new ServerChannels(publisher), log);
   const heard: Signal[] = [];
   signals.listen((signal) => void heard.push(signal));
   for (const message of [
@@ -67,7 +68,7 @@ test('what is no signal is ignored, and said', () => {
 test('without Redis a signal still reaches its own node, and it is said that the others were not told', async () => {
   const { log, lines } = readableLog();
   const away = connectRedis('redis://127.0.0.1:1', { name: 'away', kind: 'commands', log: quietLog });
-  const signals = new SignalBus('a', away, log);
+  const signals = new SignalBus('a', new ServerChannels(away), log);
   const heard: Signal[] = [];
   signals.listen((signal) => void heard.push(signal));
   signals.send(GONE);

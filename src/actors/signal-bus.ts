@@ -2,8 +2,8 @@
  * Carries {@link Signal}s between nodes over one Redis channel. What a node sends reaches its own listener at once and
  * the others within milliseconds. A signal is a nudge, never the truth: PostgreSQL was changed before it was sent.
  */
-import type { Redis } from 'ioredis';
 import type { Log } from '../base/log.ts';
+import type { Channels } from '../store/channels.ts';
 import type { Signal, Signals } from './gateway.ts';
 
 /** The channel of signals. */
@@ -15,7 +15,7 @@ export class SignalBus implements Signals {
 
   constructor(
     private readonly boot_id: string,
-    private readonly publisher: Redis,
+    private readonly channels: Pick<Channels, 'send'>,
     private readonly log: Log,
   ) {}
 
@@ -27,8 +27,8 @@ export class SignalBus implements Signals {
   send(signal: Signal): void {
     this.#deliver(signal);
     const message = JSON.stringify({ v: 1, from: this.boot_id, signal });
-    this.publisher.publish(SIGNAL_CHANNEL, message).catch((error: unknown) => {
-      this.log.warn({ error, signal: signal.type }, 'other nodes were not told of a change of rights');
+    void this.channels.send(SIGNAL_CHANNEL, message).then((taken) => {
+      if (!taken) this.log.warn({ signal: signal.type }, 'other nodes were not told of a change of rights');
     });
   }
 

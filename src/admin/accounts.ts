@@ -12,7 +12,7 @@ import { ConcordError } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { type AuditDetails, recordEvent } from '../store/outbox.ts';
 import type { Sql } from '../store/postgres.ts';
-import { connectRedis, redisReady } from '../store/redis.ts';
+import { openRedis } from '../store/redis-side.ts';
 import { revokeOtherSessions } from '../store/sessions.ts';
 import { ALIVE_S, SessionCache } from '../store/sessions-cache.ts';
 import {
@@ -152,20 +152,20 @@ async function newPassword(parts: AdminParts, email_key: string, options: Argume
 
 /** Tells the running servers; false when that was not possible. The truth is in PostgreSQL already. */
 async function tellEnded(parts: AdminParts, session_ids: readonly string[]): Promise<boolean> {
-  const url = parts.redis_url();
-  if (url === null || session_ids.length === 0) return false;
+  const settings = parts.redis();
+  if (settings === null || session_ids.length === 0) return false;
   const log = createLog({ level: 'silent', service: 'admin', node_id: 'admin' });
-  const redis = connectRedis(url, { name: 'concord:admin', kind: 'commands', log });
+  const redis = openRedis(settings, { name: 'concord:admin', log });
   const tell = async (): Promise<void> => {
-    await redisReady(redis);
+    await redis.ready();
     // As long as a server may believe that a session is alive; then it asks PostgreSQL.
-    await new SessionCache(redis, parts.clock, 2 * ALIVE_S).rememberRevoked(session_ids);
-    const bus = new SignalBus(parts.random.id(), redis, log);
+    await new SessionCache(redis.commands, parts.clock, 2 * ALIVE_S).rememberRevoked(session_ids);
+    const bus = new SignalBus(parts.random.id(), redis.channels, log);
     for (const session_id of session_ids) bus.send({ type: 'session_ended', session_id });
-    await redis.ping();
+    await redis.answers();
   };
   const told = await within(parts.clock, TELL_WITHIN_MS, tell()).catch(() => TIMED_OUT);
-  redis.disconnect();
+  redis.close();
   return told !== TIMED_OUT;
 }
 

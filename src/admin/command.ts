@@ -6,6 +6,7 @@ import type { ParseArgsOptionsConfig } from 'node:util';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { Database } from '../store/postgres.ts';
+import type { RedisSettings } from '../store/redis-side.ts';
 
 /** How the command ended; what a shell sees. */
 export const EXIT = { done: 0, failed: 1, usage: 2 } as const;
@@ -28,7 +29,7 @@ export interface PasswordSource {
 export interface AdminParts {
   readonly sql: Database;
   /** Null when none is set. Throws when it is wrong. */
-  redis_url(): string | null;
+  redis(): RedisSettings | null;
   readonly clock: Clock;
   readonly random: Random;
   readonly passwords: PasswordSource;

@@ -1,7 +1,7 @@
 /** The queues from the command line: what the dashboard shows first, and trying again what failed. */
 import { TIMED_OUT, within } from '../base/clock.ts';
 import { createLog } from '../base/log.ts';
-import { connectRedis } from '../store/redis.ts';
+import { connectStanding } from '../store/redis-side.ts';
 import { readFigures } from '../workers/queue-metrics.ts';
 import { closeQueues, createQueues, QUEUE_NAMES, type QueueName, type Queues } from '../workers/queues.ts';
 import { type AdminParts, type Arguments, type Command, Misused, Refused, table } from './command.ts';
@@ -48,10 +48,10 @@ async function retry(queues: Queues, name: QueueName): Promise<string> {
 }
 
 async function withQueues(parts: AdminParts, work: (queues: Queues) => Promise<string>): Promise<string> {
-  const url = parts.redis_url();
-  if (url === null) throw new Refused('REDIS_URL is required to see the queues.');
+  const settings = parts.redis();
+  if (settings === null) throw new Refused('REDIS_URL is required to see the queues.');
   const log = createLog({ level: 'silent', service: 'admin', node_id: 'admin' });
-  const redis = connectRedis(url, { name: 'concord:admin', kind: 'standing', log });
+  const redis = connectStanding(settings, { name: 'concord:admin', log });
   const queues = createQueues(redis, log);
   try {
     const answer = await within(parts.clock, ANSWER_WITHIN_MS, work(queues));

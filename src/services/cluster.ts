@@ -38,11 +38,11 @@ export function createCluster(
     const open = { actors: [...registry.documents()].length, sockets: sockets() };
     const facts = { ...identity, services, started_at, last_beat_at: clock.now(), ...open };
     // Who reads it sees by its age that a beat did not get through.
-    tellFacts(redis, facts).catch(() => {});
+    tellFacts(redis.commands, facts).catch(() => {});
   };
   return {
     own,
-    nodes: () => readFacts(redis, clock.now()),
+    nodes: () => readFacts(redis.commands, clock.now()),
     async actors({ node_id, boot_id }, after, count) {
       if (boot_id === identity.boot_id) return own(after, count);
       const answer = await switchboard.call({ node_id, boot_id }, 'actors', [after, count], ACTORS_WITHIN_MS);
@@ -54,7 +54,7 @@ export function createCluster(
     },
     async stop() {
       timer?.cancel();
-      await withdrawFacts(redis, identity.node_id).catch(() => {});
+      await withdrawFacts(redis.commands, identity.node_id).catch(() => {});
     },
   };
 }

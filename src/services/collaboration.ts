@@ -14,12 +14,10 @@ import { Switchboard } from '../actors/remote/switchboard.ts';
 import { SIGNAL_CHANNEL, SignalBus } from '../actors/signal-bus.ts';
 import type { RateLimits } from '../domain/rate-limits.ts';
 import { TIMES } from '../protocol/limits.ts';
-import { RedisBus } from '../store/bus.ts';
-import { countSubscribers, EventPublisher } from '../store/channels.ts';
+import { documentChannel, EventPublisher } from '../store/channels.ts';
 import { RedisDirectory } from '../store/directory.ts';
 import { sqlDocumentStore, sqlJournalStore } from '../store/document-store.ts';
 import { RenewablePool } from '../store/pool.ts';
-import { connectRedis } from '../store/redis.ts';
 import { type Doors, openDoors } from '../ws/doors.ts';
 import { SocketHub } from '../ws/hub.ts';
 import type { DoorParts } from '../ws/parts.ts';
@@ -57,8 +55,8 @@ export function createCollaborationService(
   limits: RateLimits | null,
 ): CollaborationService {
   const { clock, random, log, metrics, sql, redis, identity, config } = node;
-  const directory = new RedisDirectory(redis);
-  const signals = new SignalBus(identity.boot_id, redis, log);
+  const directory = new RedisDirectory(redis.commands, redis.channels);
+  const signals = new SignalBus(identity.boot_id, redis.channels, log);
   const pool = new RenewablePool(config.database_url, {
     connections_max: 2,
     application_name: `concord ${identity.node_id} journal`,
@@ -79,7 +77,7 @@ export function createCollaborationService(
   });
   const claimed = (outcome: string): void => metrics.claims.inc({ outcome });
   const locator = new Locator({ node: identity, store, directory, clock, random, log, claimed });
-  const publisher = new EventPublisher(redis, clock);
+  const publisher = new EventPublisher(redis.channels, clock);
   const fanout = new TopicFanout(publisher, () => metrics.redis_publish_failures.inc());
   const registry = new Registry({
     boot_id: identity.boot_id,
@@ -103,12 +101,10 @@ export function createCollaborationService(
       },
     },
     document_bytes_max: config.document_bytes_max,
-    subscribersElsewhere: (doc_ids) => countSubscribers(redis, doc_ids),
+    subscribersElsewhere: (doc_ids) => redis.channels.listeners(doc_ids.map(documentChannel)),
     snapshotDue,
   });
-  const connect = () =>
-    connectRedis(config.redis_url, { name: `concord:${identity.node_id}:listen`, kind: 'standing', log });
-  const bus = new RedisBus(redis, connect, log);
+  const bus = redis.openBus(clock, log);
   const local = new LocalGateway(registry, sql, clock);
   const switchboard = new Switchboard({
     node: identity,

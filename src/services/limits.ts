@@ -7,7 +7,7 @@ import type { NodeParts } from './node.ts';
 export function createRateLimits(node: NodeParts): RateLimits | null {
   const { config, redis, clock, log, metrics } = node;
   if (config.rate_limits === null) return null;
-  const counts = new PatientRedis(redis, clock, log);
+  const counts = new PatientRedis(redis.commands, clock, log);
   // Another purpose than signing tokens: the one must not be guessed from the other.
   const secret = new Bun.CryptoHasher('sha256', config.jwt_secret).update('rate limits').digest('hex');
   return new RateLimits({ settings: config.rate_limits, counts, secret, clock, log, metrics });

@@ -2,8 +2,6 @@
  * What every process has, whichever services it runs: its settings, its log, its ways to PostgreSQL and Redis, and who it
  * is.
  */
-
-import type { Redis } from 'ioredis';
 import { type Clock, systemClock, TIMED_OUT, within } from '../base/clock.ts';
 import { createLog, type Log } from '../base/log.ts';
 import { createMetrics, type Metrics } from '../base/metrics.ts';
@@ -15,7 +13,7 @@ import type { NodeIdentity } from '../store/heads.ts';
 import { migrate } from '../store/migrate.ts';
 import { currentDatabase, RenewablePool } from '../store/pool.ts';
 import type { Database } from '../store/postgres.ts';
-import { connectRedis } from '../store/redis.ts';
+import { openRedis, type RedisSide } from '../store/redis-side.ts';
 import { watchPool } from '../store/watchdog.ts';
 
 /** See the head of this file. */
@@ -32,8 +30,7 @@ export interface NodeParts {
   prepareDatabase(): Promise<void>;
   /** That role; null until it is known, and where the login may not take it. */
   readonly databaseRole: () => string | null;
-  /** For commands: fails at once when Redis is away. */
-  readonly redis: Redis;
+  readonly redis: RedisSide;
   /** Closes the ways to PostgreSQL and Redis. */
   close(): Promise<void>;
 }
@@ -61,7 +58,7 @@ export function createNode(config: Config, version: string): NodeParts {
     application_name: `${application_name} probe`,
   });
   const watchdog = watchPool(pool, probe, clock, log);
-  const redis = connectRedis(config.redis_url, { name: `concord:${identity.node_id}`, kind: 'commands', log });
+  const redis = openRedis(config, { name: `concord:${identity.node_id}`, log });
   return {
     config,
     clock,
@@ -80,7 +77,7 @@ export function createNode(config: Config, version: string): NodeParts {
     databaseRole,
     redis,
     async close() {
-      redis.disconnect();
+      redis.close();
       await watchdog.stop();
       await pool.close();
     },
@@ -93,7 +90,7 @@ export async function storesAnswer(node: NodeParts): Promise<{ ok: true } | { ok
     const answer = await within(node.clock, READY_WITHIN_MS, ask).catch(() => TIMED_OUT);
     return answer === TIMED_OUT ? name : null;
   };
-  const silent = await Promise.all([answers('PostgreSQL', node.sql`SELECT 1`), answers('Redis', node.redis.ping())]);
+  const silent = await Promise.all([answers('PostgreSQL', node.sql`SELECT 1`), answers('Redis', node.redis.answers())]);
   const named = silent.filter((name) => name !== null);
   return named.length === 0 ? { ok: true } : { ok: false, reason: `${named.join(' and ')} does not answer` };
 }

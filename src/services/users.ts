@@ -30,7 +30,7 @@ export function createUserService(node: NodeParts, signals: Signals): UserServic
     other_secret: config.jwt_secret_previous,
     ttl_s: config.access_token_ttl_s,
   });
-  const cache = new SessionCache(redis, clock, config.access_token_ttl_s);
+  const cache = new SessionCache(redis.commands, clock, config.access_token_ttl_s);
   const refresh_ttl_s = config.refresh_token_ttl_s;
   const foreign = foreignTokens(node);
   const sessions = new Sessions({ sql, clock, random, tokens, foreign, cache, signals, refresh_ttl_s });

@@ -5,7 +5,7 @@
 import type { Timer } from '../base/clock.ts';
 import { moveEvent } from '../store/audit.ts';
 import { RedisDirectory } from '../store/directory.ts';
-import { connectRedis } from '../store/redis.ts';
+import type { StandingRedis } from '../store/redis-side.ts';
 import { auditRuns } from '../workers/audit-runs.ts';
 import { compactDocument } from '../workers/compaction.ts';
 import { startRelay } from '../workers/outbox-relay.ts';
@@ -37,26 +37,23 @@ export interface WorkerService {
 
 /** Makes the parts. */
 export function createWorkerService(node: NodeParts): WorkerService {
-  const { config, clock, log, identity } = node;
-  const connect = (name: string) =>
-    connectRedis(config.redis_url, { name: `concord:${identity.node_id}:${name}`, kind: 'standing', log });
-  let asking: { readonly redis: ReturnType<typeof connect>; readonly queues: Queues } | null = null;
+  const { config, clock, log } = node;
+  let asking: { readonly redis: StandingRedis; readonly queues: Queues } | null = null;
   const openQueues = (): Queues => {
     if (asking === null) {
-      const redis = connect('queues');
+      const redis = node.redis.connectStanding('queues');
       asking = { redis, queues: createQueues(redis, log) };
     }
     return asking.queues;
   };
-  let working: { readonly redis: ReturnType<typeof connect>; stop(): Promise<void>; readonly timers: Timer[] } | null =
-    null;
+  let working: { readonly redis: StandingRedis; stop(): Promise<void>; readonly timers: Timer[] } | null = null;
   return {
     get queues() {
       return openQueues();
     },
     start() {
       const queues = openQueues();
-      const redis = connect('worker');
+      const redis = node.redis.connectStanding('worker');
       measureWhenRead({ queues: QUEUE_NAMES.map((name) => queues[name].bull), sql: node.sql }, clock, node.metrics);
       const lost_ms = config.job_lost_s * 1_000;
       const { stop } = startWorkers(redis, handlers(node, queues), { ...node, lost_ms });
@@ -79,7 +76,7 @@ export function createWorkerService(node: NodeParts): WorkerService {
 
 /** Who works which queue: an entry a queue. */
 function handlers({ sql, clock, random, log, config, redis }: NodeParts, queues: Queues): readonly QueueHandler[] {
-  const directory = new RedisDirectory(redis);
+  const directory = new RedisDirectory(redis.commands, redis.channels);
   const pace = { pause_ms: config.version_pause_s * 1_000, edits: config.version_edits };
   return [
     handler('schedule', 1, () => lookAtWork({ sql, clock, directory, queues, pace })),

@@ -5,6 +5,7 @@
  */
 import type { Redis } from 'ioredis';
 import type { Log } from '../base/log.ts';
+import type { Channels } from './channels.ts';
 
 /** Who hears of what comes in. */
 export interface BusListener {
@@ -29,8 +30,8 @@ export interface Bus {
 }
 
 /**
- * The {@link Bus} on Redis: `commands` publishes, and what listens is a standing connection of its own, which is made when
- * something is first subscribed to; a node that never does has none.
+ * The {@link Bus} on a single server: what listens is a standing connection of its own, which is made when something is first
+ * subscribed to; a node that never does has none.
  */
 export class RedisBus implements Bus {
   readonly #listeners = new Set<BusListener>();
@@ -38,7 +39,7 @@ export class RedisBus implements Bus {
   #subscriber: Redis | null = null;
 
   constructor(
-    private readonly commands: Redis,
+    private readonly channels: Pick<Channels, 'send'>,
     private readonly connect: () => Redis,
     private readonly log: Log,
   ) {}
@@ -48,11 +49,7 @@ export class RedisBus implements Bus {
   }
 
   publish(channel: string, message: Uint8Array): Promise<boolean> {
-    const bytes = Buffer.from(message.buffer, message.byteOffset, message.length);
-    return this.commands.publish(channel, bytes).then(
-      () => true,
-      () => false,
-    );
+    return this.channels.send(channel, Buffer.from(message.buffer, message.byteOffset, message.length));
   }
 
   async subscribe(channel: string): Promise<void> {

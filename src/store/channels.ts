@@ -1,7 +1,26 @@
-/** The Pub/Sub channels of documents: `collab:<doc_id>`, CONTRACT.md section 7. */
+/**
+ * Pub/Sub, and the channels of documents: `collab:<doc_id>`, CONTRACT.md section 7. Nobody here knows whether Redis is one
+ * server or a cluster: {@link Channels} is all that is asked of it, and each channel is on its own.
+ */
 import type { Redis } from 'ioredis';
 import type { Clock, Timer } from '../base/clock.ts';
 import { TIMES } from '../protocol/limits.ts';
+
+/** A message of a channel. */
+export interface Message {
+  readonly channel: string;
+  readonly message: string;
+}
+
+/** The sending side of Pub/Sub: at most once, and in order for each channel. */
+export interface Channels {
+  /** Sends bytes; tells whether Redis took them, as far as is known. Never rejects. */
+  send(channel: string, message: string | Buffer): Promise<boolean>;
+  /** Sends many messages together; tells of each how many received it, null where Redis did not take it. Never rejects. */
+  sendAll(messages: readonly Message[]): Promise<readonly (number | null)[]>;
+  /** How many subscribe to each channel. Rejects when Redis does not answer. */
+  listeners(channels: readonly string[]): Promise<number[]>;
+}
 
 /** The channel that carries a document's events. */
 export function documentChannel(doc_id: string): string {
@@ -19,15 +38,41 @@ const WAITING_BYTES_MAX = 1_000_000;
 /** Messages of one command; Redis serves nobody else meanwhile. */
 const MESSAGES_AT_ONCE = 500;
 
-/** One command for many messages: each command of its own costs this side more than making the message. */
+/**
+ * One command for many messages: each command of its own costs this side more than making the message. Channels belong to no
+ * slot on a single server, so this is no script for a cluster.
+ */
 const PUBLISH_ALL = `
   local receivers = {}
   for i = 1, #ARGV, 2 do receivers[(i + 1) / 2] = redis.call('PUBLISH', ARGV[i], ARGV[i + 1]) end
   return receivers`;
 
-interface Message {
-  readonly doc_id: string;
-  readonly message: string;
+/** {@link Channels} on a single server: ordinary PUBLISH. */
+export class ServerChannels implements Channels {
+  constructor(private readonly redis: Redis) {}
+
+  send(channel: string, message: string | Buffer): Promise<boolean> {
+    return this.redis.publish(channel, message).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  sendAll(messages: readonly Message[]): Promise<readonly (number | null)[]> {
+    const words = messages.flatMap(({ channel, message }) => [channel, message]);
+    return this.redis.eval(PUBLISH_ALL, 0, ...words).then(
+      (receivers) => receivers as number[],
+      () => messages.map(() => null),
+    );
+  }
+
+  async listeners(channels: readonly string[]): Promise<number[]> {
+    const reply = (await this.redis.pubsub('NUMSUB', ...channels)) as (string | number)[];
+    return channels.map((_, i) => Number(reply[i * 2 + 1] ?? 0));
+  }
+}
+
+interface Waiting extends Message {
   readonly done: Published;
 }
 
@@ -40,18 +85,18 @@ export type Published = (receivers: number | null) => void;
  * made: a message that nobody hears must not cost as much as the edit. Messages of a document never overtake each other.
  */
 export class EventPublisher {
-  #waiting: Message[] = [];
+  #waiting: Waiting[] = [];
   #bytes = 0;
   #timer: Timer | null = null;
 
   constructor(
-    private readonly redis: Redis,
+    private readonly channels: Pick<Channels, 'sendAll'>,
     private readonly clock: Clock,
   ) {}
 
   /** Publishes a message on a document's channel; `heard`: somebody is known to listen. Never throws. */
   publish(doc_id: string, message: string, heard: boolean, done: Published): void {
-    this.#waiting.push({ doc_id, message, done });
+    this.#waiting.push({ channel: documentChannel(doc_id), message, done });
     this.#bytes += message.length;
     if (heard || this.#bytes > WAITING_BYTES_MAX) this.flush();
     else this.#timer ??= this.clock.after(TIMES.publish_unheard_ms, () => this.flush());
@@ -69,21 +114,9 @@ export class EventPublisher {
       this.#send(batch.slice(from, from + MESSAGES_AT_ONCE));
   }
 
-  #send(batch: readonly Message[]): void {
-    const words = batch.flatMap(({ doc_id, message }) => [documentChannel(doc_id), message]);
-    this.redis.eval(PUBLISH_ALL, 0, ...words).then(
-      (receivers) => {
-        for (const [i, { done }] of batch.entries()) done((receivers as number[])[i] ?? null);
-      },
-      () => {
-        for (const { done } of batch) done(null);
-      },
-    );
+  #send(batch: readonly Waiting[]): void {
+    void this.channels.sendAll(batch).then((receivers) => {
+      for (const [i, { done }] of batch.entries()) done(receivers[i] ?? null);
+    });
   }
-}
-
-/** How many subscribe to each document's channel. */
-export async function countSubscribers(redis: Redis, doc_ids: readonly string[]): Promise<number[]> {
-  const reply = (await redis.pubsub('NUMSUB', ...doc_ids.map(documentChannel))) as (string | number)[];
-  return doc_ids.map((_, i) => Number(reply[i * 2 + 1] ?? 0));
 }

@@ -6,7 +6,7 @@ import { until } from '../../test/support/until.ts';
 import { ManualClock } from '../base/clock.ts';
 import { seededRandom } from '../base/random.ts';
 import { TIMES } from '../protocol/limits.ts';
-import { countSubscribers, documentChannel, EventPublisher } from './channels.ts';
+import { documentChannel, EventPublisher, ServerChannels } from './channels.ts';
 import { type ActorEntry, entryText, nodeChannel, RedisDirectory } from './directory.ts';
 import type { NodeIdentity } from './heads.ts';
 import { connectRedis, redisReady } from './redis.ts';
@@ -17,12 +17,14 @@ const owned = (owner: NodeIdentity, epoch: number): ActorEntry => ({ state: 'own
 
 let server: TestRedis;
 let redis: Redis;
+let channels: ServerChannels;
 let directory: RedisDirectory;
 beforeAll(async () => {
   server = await startRedis();
   redis = connectRedis(server.url, { name: 'test', kind: 'commands', log: quietLog });
   await redisReady(redis);
-  directory = new RedisDirectory(redis);
+  channels = new ServerChannels(redis);
+  directory = new RedisDirectory(redis, channels);
 });
 afterAll(async () => {
   redis.disconnect();
@@ -135,7 +137,7 @@ describe('entries', () => {
 /** Publishes a message; how many received it. */
 function published(doc_id: string, heard: boolean): Promise<number | null> {
   return new Promise((resolve) => {
-    new EventPublisher(redis, new ManualClock()).publish(doc_id, '{"v":1}', heard, resolve);
+    new EventPublisher(channels, new ManualClock()).publish(doc_id, '{"v":1}', heard, resolve);
   });
 }
 
@@ -147,7 +149,7 @@ describe('channels', () => {
       subscriber.on('message', (channel: string, message: string) => resolve([channel, message]));
     });
     await subscriber.subscribe(documentChannel(heard));
-    expect(await countSubscribers(redis, [unheard, heard, unheard])).toEqual([0, 1, 0]);
+    expect(await channels.listeners([unheard, heard, unheard].map(documentChannel))).toEqual([0, 1, 0]);
     expect(await published(heard, true)).toBe(1);
     expect(await published(unheard, true)).toBe(0);
     expect(await received).toEqual([`collab:${heard}`, '{"v":1}']);
@@ -161,7 +163,7 @@ describe('channels', () => {
     subscriber.on('message', (_channel: string, message: string) => messages.push(message));
     await subscriber.subscribe(documentChannel(doc_id));
     const clock = new ManualClock();
-    const publisher = new EventPublisher(redis, clock);
+    const publisher = new EventPublisher(channels, clock);
     const receivers: (number | null)[] = [];
     const done = (count: number | null) => receivers.push(count);
     publisher.publish(doc_id, 'first', false, done);
@@ -191,7 +193,7 @@ test('without Redis every question is refused at once, and answered again when i
     directory.listening(a),
     directory.read(doc_id),
     directory.replace(doc_id, '', owned(a, 1)),
-    countSubscribers(redis, [doc_id]),
+    channels.listeners([documentChannel(doc_id)]),
   ];
   expect(await published(doc_id, true)).toBeNull();
   expect((await Promise.allSettled(asked)).map(({ status }) => status)).toEqual(asked.map(() => 'rejected'));

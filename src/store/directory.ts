@@ -3,8 +3,9 @@
  * holds the boot id while the node beats), so it costs one key per node however many documents are open, and an entry
  * counts only while its node's key holds the same boot. Every script touches one key, so a cluster can serve it.
  */
-import type { Redis } from 'ioredis';
+import type { Channels } from './channels.ts';
 import type { NodeIdentity } from './heads.ts';
+import type { RedisCommands } from './redis.ts';
 
 /** An entry of `actor:<doc_id>`. */
 export interface ActorEntry extends NodeIdentity {
@@ -54,7 +55,10 @@ export interface Directory {
 
 /** The {@link Directory} in Redis. */
 export class RedisDirectory implements Directory {
-  constructor(private readonly redis: Redis) {}
+  constructor(
+    private readonly redis: RedisCommands,
+    private readonly channels: Pick<Channels, 'listeners'>,
+  ) {}
 
   async beat(node: NodeIdentity, life_ms: number): Promise<void> {
     await this.redis.set(nodeKey(node.node_id), node.boot_id, 'PX', life_ms);
@@ -65,12 +69,13 @@ export class RedisDirectory implements Directory {
   }
 
   async boots(...node_ids: string[]): Promise<(string | null)[]> {
-    return await this.redis.mget(node_ids.map(nodeKey));
+    // One command each, which leave together: the keys of several nodes are in several slots.
+    return await Promise.all(node_ids.map((node_id) => this.redis.get(nodeKey(node_id))));
   }
 
   async listening(node: NodeIdentity): Promise<number> {
-    const [, count] = (await this.redis.pubsub('NUMSUB', nodeChannel(node))) as [string, number];
-    return Number(count);
+    const [count] = await this.channels.listeners([nodeChannel(node)]);
+    return count ?? 0;
   }
 
   async shows(node: NodeIdentity): Promise<boolean> {

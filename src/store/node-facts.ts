@@ -2,7 +2,7 @@
  * What the nodes of a deployment say of themselves, for operators: one field each in one hash, written at every beat. It is
  * no sign of life, as `node:<node_id>` is (directory.ts); a node that stopped beating stays to be seen for a while.
  */
-import type { Redis } from 'ioredis';
+import type { RedisCommands } from './redis.ts';
 
 /** What a node says. Times are epoch milliseconds. */
 export interface NodeFacts {
@@ -21,17 +21,17 @@ const KEY = 'concord:nodes';
 const SHOWN_MS = 60_000;
 
 /** Writes what this node says. Rejects when Redis does not answer. */
-export async function tellFacts(redis: Redis, facts: NodeFacts): Promise<void> {
+export async function tellFacts(redis: RedisCommands, facts: NodeFacts): Promise<void> {
   await redis.hset(KEY, facts.node_id, JSON.stringify(facts));
 }
 
 /** Takes a node out that leaves in order. */
-export async function withdrawFacts(redis: Redis, node_id: string): Promise<void> {
+export async function withdrawFacts(redis: RedisCommands, node_id: string): Promise<void> {
   await redis.hdel(KEY, node_id);
 }
 
 /** What the nodes said lately, by name; forgets those that have been silent for long. Rejects when Redis does not answer. */
-export async function readFacts(redis: Redis, now: number): Promise<NodeFacts[]> {
+export async function readFacts(redis: RedisCommands, now: number): Promise<NodeFacts[]> {
   const all = await redis.hgetall(KEY);
   const shown: NodeFacts[] = [];
   const old: string[] = [];

@@ -10,11 +10,11 @@
  * The library has a memory of its own for that purpose, which is not used: it sets a timer of the machine's for every key, and
  * has no bound. Callers invent keys (addresses, e-mails), so {@link LocalCounts} has one, on the clock that it is handed.
  */
-import type { Redis } from 'ioredis';
 import { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import { type Clock, TIMED_OUT, within } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Rate } from '../protocol/rate-limits.ts';
+import type { RedisCommands } from './redis.ts';
 
 /** How long one question may take. */
 const BUDGET_MS = 50;
@@ -36,7 +36,7 @@ export class PatientRedis {
   #asked_again_at = 0;
 
   constructor(
-    readonly redis: Redis,
+    readonly redis: RedisCommands,
     readonly clock: Clock,
     private readonly log: Log,
   ) {}

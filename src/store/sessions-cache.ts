@@ -9,8 +9,8 @@
  * Redis that is slow or away must cost nothing: a question gets {@link BUDGET_MS}, and after a failure none is asked
  * for {@link REST_MS}.
  */
-import type { Redis } from 'ioredis';
 import { type Clock, TIMED_OUT, within } from '../base/clock.ts';
+import type { RedisCommands } from './redis.ts';
 
 /** How long `alive` is believed. */
 export const ALIVE_S = 10;
@@ -26,7 +26,7 @@ export class SessionCache {
   #asked_again_at = 0;
 
   constructor(
-    private readonly redis: Redis,
+    private readonly redis: RedisCommands,
     private readonly clock: Clock,
     /** Longest life of an access token, seconds. */
     private readonly token_ttl_s: number,

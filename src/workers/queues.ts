@@ -7,10 +7,10 @@
  * for a week, where the dashboard shows it and can send it again.
  */
 import { type ConnectionOptions, type Job, Queue, Worker as QueueWorker } from 'bullmq';
-import type { Redis } from 'ioredis';
 import { type Clock, TIMED_OUT, within } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
+import { queuePrefix, type StandingRedis } from '../store/redis-side.ts';
 
 /** Where all queues' keys begin. */
 export const QUEUE_PREFIX = 'concord';
@@ -65,7 +65,7 @@ export const QUEUE_NAMES = Object.keys(QUEUES) as readonly QueueName[];
 export type Queues = { readonly [Name in QueueName]: JobQueue<JobData<Name>> };
 
 /** BullMQ's own declaration of a client is narrower than ioredis's; the object is what it says it takes. */
-export function bullConnection(redis: Redis): ConnectionOptions {
+export function bullConnection(redis: StandingRedis): ConnectionOptions {
   return redis as unknown as ConnectionOptions;
 }
 
@@ -80,13 +80,13 @@ export class JobQueue<Data> {
 
   constructor(
     readonly name: QueueName,
-    redis: Redis,
+    redis: StandingRedis,
     private readonly log: Log,
     private readonly keyOf: KeyOf<Data>,
   ) {
     this.bull = new Queue(name, {
       connection: bullConnection(redis),
-      prefix: QUEUE_PREFIX,
+      prefix: queuePrefix(redis, QUEUE_PREFIX, name),
       defaultJobOptions: {
         attempts: 5,
         backoff: { type: 'exponential', delay: 1_000 },
@@ -129,7 +129,7 @@ export class JobQueue<Data> {
  * Makes the asking sides. `redis` is a `standing` connection: BullMQ gives up for good on one that refuses its first
  * command. It is its owner's to close.
  */
-export function createQueues(redis: Redis, log: Log): Queues {
+export function createQueues(redis: StandingRedis, log: Log): Queues {
   const made = QUEUE_NAMES.map((name) => [name, new JobQueue(name, redis, log, QUEUES[name] as KeyOf<unknown>)]);
   return Object.fromEntries(made) as Queues;
 }
@@ -174,7 +174,7 @@ export function handler<Name extends QueueName>(
 
 /** Starts working queues. `redis` is a `standing` connection of their own: workers block on copies of it. */
 export function startWorkers(
-  redis: Redis,
+  redis: StandingRedis,
   handlers: readonly QueueHandler[],
   parts: WorkerParts,
 ): { stop(): Promise<void> } {
@@ -191,7 +191,7 @@ export function startWorkers(
 }
 
 function startWorker(
-  redis: Redis,
+  redis: StandingRedis,
   { queue, concurrency, handle }: QueueHandler,
   { log, metrics, lost_ms }: WorkerParts,
 ): QueueWorker {
@@ -201,7 +201,7 @@ function startWorker(
     async (job: Job) => {
       await handle(job.data);
     },
-    { connection: bullConnection(redis), prefix: QUEUE_PREFIX, concurrency, ...times },
+    { connection: bullConnection(redis), prefix: queuePrefix(redis, QUEUE_PREFIX, queue), concurrency, ...times },
   );
   const count = (outcome: 'completed' | 'failed', job: Job | undefined): void => {
     metrics.jobs.inc({ queue, outcome });

@@ -10,6 +10,7 @@ import { ManualClock, systemClock } from '../base/clock.ts';
 import { createMetrics, type Metrics } from '../base/metrics.ts';
 import { seededRandom } from '../base/random.ts';
 import type { DeltaOps } from '../protocol/content/delta.ts';
+import { ServerChannels } from '../store/channels.ts';
 import { RedisDirectory } from '../store/directory.ts';
 import { claimHead, readHead } from '../store/heads.ts';
 import { connectRedis } from '../store/redis.ts';
@@ -222,7 +223,7 @@ describe('the queue', () => {
   const start = (): void => {
     const scheduler = startScheduler(clock, queues, 30_000);
     const pace = { pause_ms: 1e9, edits: 1e9 };
-    const directory = new RedisDirectory(working);
+    const directory = new RedisDirectory(working, new ServerChannels(working));
     const handlers = [
       handler('schedule', 1, () => lookAtWork({ sql: db.sql, clock, directory, queues, pace })),
       handler('snapshots', 2, ({ doc_id }) => snapshotDocument(db.sql, doc_id)),

@@ -14,6 +14,7 @@ import { type Random, seededRandom } from '../../src/base/random.ts';
 import type { DeltaOps } from '../../src/protocol/content/delta.ts';
 import type { ConcordError } from '../../src/protocol/errors.ts';
 import { LIMITS } from '../../src/protocol/limits.ts';
+import { ServerChannels } from '../../src/store/channels.ts';
 import { RedisDirectory } from '../../src/store/directory.ts';
 import { sqlDocumentStore, sqlJournalStore } from '../../src/store/document-store.ts';
 import { type NodeIdentity, readHead } from '../../src/store/heads.ts';
@@ -70,7 +71,7 @@ export class CoreNode {
     const random = seededRandom(seed);
     this.random = random;
     this.identity = { node_id: options.node_id ?? `node-${seed}`, boot_id: random.id() };
-    this.directory = new RedisDirectory(redis);
+    this.directory = new RedisDirectory(redis, new ServerChannels(redis));
     const node = this.identity;
     const store = sqlDocumentStore(sql);
     this.locator = new Locator({ node, store, directory: this.directory, clock, random, log, claimed() {} });
