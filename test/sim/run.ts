@@ -47,7 +47,8 @@ function option(name: string): number | null {
 }
 
 function tell({ seed, hash, faults }: Played): void {
-  console.log(`seed ${seed} failed (trace ${hash}): ${faults.join('; ')}`);
+  const replay = `bun test/sim/run.ts --seed=${seed}`;
+  console.log(`seed ${seed} failed (trace ${hash}, replay it with ${replay}): ${faults.join('; ')}`);
 }
 
 async function main(): Promise<number> {

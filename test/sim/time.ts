@@ -60,8 +60,7 @@ export class Host {
     this.#state = 'up';
     const held = this.#held;
     this.#held = [];
-    const turn = (event: Event): number => (timers_first && event.kind === 'input' ? 1 : 0);
-    for (const event of held.toSorted((a, b) => turn(a) - turn(b))) this.time.again(event);
+    for (const event of held) this.time.again(event, timers_first && event.kind === 'timer');
   }
 
   /** Vanishes with all its memory. */
@@ -126,10 +125,10 @@ export class Time {
     };
   }
 
-  /** @internal An event that waited happens now. */
-  again(event: Event): void {
+  /** @internal An event that waited happens now, before what came after it; with `first` before everything else. */
+  again(event: Event, first: boolean): void {
     event.at = this.now;
-    event.order = (event.order >= LATE ? LATE : 0) + this.#order++;
+    if (first) event.order -= 2 * LATE;
     this.#push(event);
   }
 
