@@ -68,6 +68,18 @@ test(`beats at the start and every ${TIMES.node_beat_ms} ms, each for ${TIMES.no
   expect([await boot(), suspicions]).toEqual([null, []]);
 });
 
+test('beats at once when it is told that the directory may have forgotten it, and not once it has stopped', async () => {
+  await heartbeat.start();
+  await redis.del(`node:${node.node_id}`);
+  heartbeat.now();
+  await redis.ping();
+  expect(await boot()).toBe(node.boot_id);
+  await heartbeat.stop();
+  heartbeat.now();
+  await redis.ping();
+  expect(await boot()).toBeNull();
+});
+
 test('takes itself out of the directory when it stops, and nobody else', async () => {
   await heartbeat.start();
   await directory.beat({ ...node, boot_id: 'a later start' }, 60_000);

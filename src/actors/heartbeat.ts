@@ -37,6 +37,11 @@ export class Heartbeat {
     this.#timer = this.clock.every(TIMES.node_beat_ms, () => void this.#beat());
   }
 
+  /** Beats at once: the directory may have forgotten everything. */
+  now(): void {
+    if (this.#timer !== null) void this.#beat();
+  }
+
   /** Stops, and tells the directory that this node is gone. */
   async stop(): Promise<void> {
     this.#timer?.cancel();

@@ -205,9 +205,9 @@ describe('a document that a living node has', () => {
     a.die();
     await until('nobody to listen', async () => (await a.directory.listening(a.identity)) === 0);
     const asking = b.claim(doc_id);
-    await until('B to wait for a second look', () => clock.asked.includes(1_500));
+    await until('B to wait for a second look', () => clock.asked.includes(300));
     await a.live();
-    clock.advance(1_500);
+    clock.advance(300);
     expect(await asking).toEqual({ kind: 'elsewhere', owner: a.identity });
   });
 });

@@ -8,8 +8,8 @@
  *
  * Whether an owner lives: its node's key holds its boot. A key that is missing may have been flushed, and whoever beats
  * first again must not take that for the end of all others: everybody gets the time to beat again. A key that is there
- * proves little for a process that was killed a moment ago: nobody listens on its channel any more, and after a second look
- * that is taken as its end. Between the two looks lies the time in which connections return to a Redis that was restarted.
+ * proves little for a process that was killed a moment ago: nobody listens on its channel any more, and after some more looks
+ * that is taken as its end. They take the time in which connections return to a Redis that was restarted.
  * If all this is wrong and the owner lives after all, the epoch refuses its next append: nothing forks.
  * Without Redis a document that PostgreSQL says is another's cannot be taken, because nobody can say whether that other
  * lives; everything else goes on.
@@ -54,8 +54,10 @@ export interface LocatorParts {
 /** Looks again this often before giving up with UNAVAILABLE. */
 const ATTEMPTS_MAX = 40;
 const BETWEEN_ATTEMPTS_MS = 50;
-/** Between the two looks at whether anybody listens for an owner. */
-const SECOND_LOOK_MS = 1_500;
+/** Between the first and the last look at whether anybody listens for an owner. */
+const MORE_LOOKS_MS = 1_500;
+/** So many more, each of which may show that it lives. */
+const MORE_LOOKS = 5;
 /** For how long a node that was found gone counts as that without another look. */
 const GONE_FOR_MS = 10_000;
 
@@ -194,9 +196,11 @@ export class Locator {
     try {
       const [theirs] = await directory.boots(owner.node_id);
       if (theirs === owner.boot_id) {
-        if ((await directory.listening(owner)) > 0) return true;
-        await pause(clock, SECOND_LOOK_MS);
-        return (await directory.listening(owner)) > 0;
+        for (let look = 0; look <= MORE_LOOKS; look++) {
+          if ((await directory.listening(owner)) > 0) return true;
+          if (look < MORE_LOOKS) await pause(clock, MORE_LOOKS_MS / MORE_LOOKS);
+        }
+        return false;
       }
       if (typeof theirs === 'string') return false; // the node runs, but it is another start of it
       return await this.#beatsAgain(owner);

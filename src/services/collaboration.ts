@@ -150,7 +150,10 @@ export function createCollaborationService(
       if (channel === SIGNAL_CHANNEL) signals.receive(new TextDecoder().decode(message));
     },
     // What was sent until now may have been missed.
-    connected: () => void rights.look(),
+    connected: () => {
+      heartbeat.now();
+      void rights.look();
+    },
   });
   const measuring = clock.every(MEASURE_EVERY_MS, () => {
     const { revs, oldest_ms } = journal.backlog();
