@@ -178,6 +178,7 @@ function finish(parts: HttpParts, request: Request, path: string, exchange: Exch
   const { headers } = response;
   headers.set('x-request-id', exchange.request_id);
   for (const [name, value] of COMMON_HEADERS) if (!headers.has(name)) headers.set(name, value);
+  if (isTrustworthy(request)) headers.set('cross-origin-opener-policy', 'same-origin');
   if (exchange.standing !== null) for (const [name, value] of limitHeaders(exchange.standing)) headers.set(name, value);
   // What a response says to vary by, its encoding for one, it goes on to vary by.
   for (const [name, value] of corsHeaders(request, parts.cors_origins)) headers.append(name, value);
@@ -197,6 +198,14 @@ function finish(parts: HttpParts, request: Request, path: string, exchange: Exch
   return response;
 }
 
+/** Whether a browser takes the origin for one that nobody listens in to; to others this policy is an error in its console. */
+function isTrustworthy(request: Request): boolean {
+  const { protocol, hostname } = new URL(request.url);
+  // Whoever makes this header up gets one more in the answer.
+  const told = request.headers.get('x-forwarded-proto')?.split(',').at(-1)?.trim();
+  return protocol === 'https:' || told === 'https' || /^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname);
+}
+
 /** Asked every few seconds by machines: their lines would bury all others. */
 const WATCHERS = new Set(['/healthz', '/readyz', '/metrics']);
 
@@ -207,7 +216,6 @@ const WATCHERS = new Set(['/healthz', '/readyz', '/metrics']);
 const COMMON_HEADERS: readonly (readonly [string, string])[] = [
   ['cache-control', 'no-store'],
   ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
-  ['cross-origin-opener-policy', 'same-origin'],
   ['cross-origin-resource-policy', 'same-origin'],
   ['permissions-policy', 'camera=(), geolocation=(), microphone=(), payment=(), usb=()'],
   ['referrer-policy', 'no-referrer'],

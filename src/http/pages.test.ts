@@ -51,6 +51,13 @@ describe.each(PAGES)('the page at %s', (path) => {
   });
 });
 
+test('what browsers refuse to hear over plain HTTP from another name than this machine’s is not said there', async () => {
+  const told = async (headers: Record<string, string>) =>
+    (await get('/', headers)).headers.get('cross-origin-opener-policy');
+  expect(await told({ host: 'docs.example.org' })).toBeNull();
+  expect(await told({ host: 'docs.example.org', 'x-forwarded-proto': 'https' })).toBe('same-origin');
+});
+
 test('a page that comes compressed varies by that and by its origin', async () => {
   const { headers } = await get('/', { origin: FRIEND, 'accept-encoding': 'gzip' });
   expect(headers.get('vary')).toBe('accept-encoding, origin');
