@@ -56,6 +56,8 @@ export interface RedisOptions {
   /** Where its process is written down; see processes.ts. */
   readonly records: string;
   readonly name: string;
+  /** More lines of its settings. */
+  readonly settings?: readonly string[];
 }
 
 /** Starts a server on 127.0.0.1 and resolves when it answers. */
@@ -100,6 +102,7 @@ function settings(options: RedisOptions): string {
     `appendonly ${options.persist ? 'yes' : 'no'}`,
     // Queues must not lose jobs to make room.
     'maxmemory-policy noeviction',
+    ...(options.settings ?? []),
     '',
   ].join('\n');
 }

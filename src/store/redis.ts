@@ -49,6 +49,8 @@ export const KINDS = {
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     commandTimeout: COMMAND_TIMEOUT_MS,
+    // A server that hangs does not say goodbye either.
+    disconnectTimeout: 250,
   },
 } as const satisfies Record<RedisKind, RedisOptions>;
 
