@@ -32,6 +32,8 @@ interface MemberBase {
 /** A member that speaks JSON. */
 export interface JsonMember extends MemberBase {
   readonly wire: 'json';
+  /** When its client connected, on this node's monotonic clock. */
+  readonly opened_at: number;
   /** Sends one event; `text` is its JSON where the caller has it already. */
   send(text: string): void;
 }

@@ -48,13 +48,17 @@ export class Membership {
     return this.#members.has(member.member_id);
   }
 
-  /** Seats a member. A JSON client that reconnected replaces its older connection. */
-  join(member: Member): void {
-    if (member.wire === 'json') this.#replaceOlder(member);
+  /**
+   * Seats a member. Of two connections of one JSON client the one that was opened later stays; false when that is not this
+   * one, which is closed then.
+   */
+  join(member: Member): boolean {
+    if (member.wire === 'json' && !this.#replaceOlder(member)) return false;
     this.#members.set(member.member_id, member);
     this.#count(member, 1);
     this.#presence.join(member);
     this.#parts.occupied(this.#members.size);
+    return true;
   }
 
   /** Lets a member go. */
@@ -134,10 +138,15 @@ export class Membership {
     for (const member of all) member.close(code, reason);
   }
 
-  #replaceOlder(member: JsonMember): void {
-    for (const other of [...this.#members.values()])
-      if (other.wire === 'json' && other.user_id === member.user_id && other.client_id === member.client_id)
-        this.expel(other, CLOSE.REPLACED, 'a newer connection has this client_id');
+  /** False: it is the older one itself, whose joining took longer than its client's patience. */
+  #replaceOlder(member: JsonMember): boolean {
+    for (const other of [...this.#members.values()]) {
+      if (other.wire !== 'json' || other.user_id !== member.user_id || other.client_id !== member.client_id) continue;
+      const [older, stays] = other.opened_at > member.opened_at ? [member, false] : [other, true];
+      this.expel(older, CLOSE.REPLACED, 'a newer connection has this client_id');
+      if (!stays) return false;
+    }
+    return true;
   }
 
   #count(member: Member, by: 1 | -1): void {

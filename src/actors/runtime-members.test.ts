@@ -101,6 +101,16 @@ describe('a member', () => {
     expect(rig.runtime.members.size).toBe(3);
   });
 
+  test('whose joining took longer than its client waited does not replace the connection that came after it', () => {
+    const late = rig.newJson();
+    const present = rig.newJson(late.user_id, late.client_id);
+    present.opened_at = late.opened_at + 1;
+    rig.turn({ kind: 'join_json', member: present, resume: null, last_seq: 0 });
+    rig.turn({ kind: 'join_json', member: late, resume: null, last_seq: 0 });
+    expect([late.closed?.code, late.events, present.closed]).toEqual([4409, [], null]);
+    expect(rig.runtime.members.size).toBe(1);
+  });
+
   test('whose role changes is told and judged by it from then on, in the order of the turn', () => {
     const [member, other] = [rig.json(), rig.json()];
     const [one, two] = [rig.edit(insert('a'), member), rig.edit(insert('b'), member)];

@@ -311,7 +311,7 @@ export class DocumentRuntime {
 
   #joinJson(member: JsonMember, resume: ResumePoint | null, last_seq: number, out: Outbox): void {
     this.log.noteSeq(member.user_id, member.client_id, last_seq);
-    this.members.join(member);
+    if (!this.members.join(member)) return;
     this.log.keep(member.user_id, member.client_id);
     this.#sendReady(member, resume, out);
     member.subscribe();

@@ -35,6 +35,8 @@ export type ToOwner =
       readonly display_name: string;
       readonly client_id: string;
       readonly role: Role;
+      /** How long ago its client connected, in milliseconds; JSON members. */
+      readonly age_ms: number;
       /** Yjs members: whether it asked for durable acks. */
       readonly acks: boolean;
       readonly named: boolean;

@@ -113,6 +113,7 @@ export function createCollaborationService(
     random,
     log,
     desk: {
+      clock,
       registry,
       store,
       log,

@@ -43,7 +43,8 @@ export class JsonPerson implements Client {
       place.fault(`${name} was refused an edit: ${code} ${message} ${JSON.stringify(delta.ops)}`),
     );
     this.client.on('connection', (state) => {
-      // An older socket of its own, of whose end the node had not heard, may come in behind the present one.
+      // An older socket of its own, of whose end the node had not heard, may come in behind the present one: how long its
+      // joining was on the way between two nodes nobody knows.
       if (state.kind === 'closed' && state.code === CLOSE.REPLACED)
         this.#host.receive(1_000, () => this.client.connect());
       else if (state.kind === 'closed' && state.code !== null)

@@ -219,7 +219,7 @@ export class SimNode {
       clock,
       random,
       log,
-      desk: { registry, store, log, call: (name, args) => answerCall(local, name, args), commanded() {} },
+      desk: { clock, registry, store, log, call: (name, args) => answerCall(local, name, args), commanded() {} },
       observer: { links() {}, resent() {}, broken: () => trace.note(this.name, 'a link broke'), lag() {} },
       lives: (peer) => locator.lives(peer),
     });

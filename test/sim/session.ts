@@ -67,6 +67,7 @@ export class Session implements End {
   #document: DocumentHandle | null = null;
   #early: Frame[] | null = [];
   #closed = false;
+  readonly #opened_at: number;
   readonly #keep_alive: Timer | null;
 
   constructor(
@@ -74,6 +75,7 @@ export class Session implements End {
     private readonly line: Line,
     private readonly parts: SessionParts,
   ) {
+    this.#opened_at = parts.clock.monotonic();
     // A provider that hears nothing takes the line for dead; the JSON client asks by itself.
     this.#keep_alive =
       hello.wire === 'yjs' ? parts.clock.every(TIMES.keep_alive_ms, () => this.send(awarenessFrame([]))) : null;
@@ -183,7 +185,8 @@ export class Session implements End {
       send: (frame: Frame) => this.send(frame),
       close: (code: number, reason: string) => this.close(code, reason),
     };
-    if (wire === 'json') return { ...base, wire, subscribe: () => this.#joined(`j:${doc_id}`) };
+    if (wire === 'json')
+      return { ...base, wire, opened_at: this.#opened_at, subscribe: () => this.#joined(`j:${doc_id}`) };
     return { ...base, wire, door: 'yjs', acks: true, subscribe: () => this.#joined(`y:${doc_id}`) };
   }
 }

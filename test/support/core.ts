@@ -188,6 +188,7 @@ let members = 0;
 /** A JSON connection that remembers. */
 export class TestJsonMember implements JsonMember {
   readonly wire = 'json';
+  opened_at = 0;
   readonly place: 'here' | 'elsewhere' = 'here';
   readonly member_id = ++members;
   role: Role = 'editor';

@@ -3,6 +3,7 @@
  * what the gateway's REST routes ask. A member from elsewhere is a member like any other to its document; only what is
  * meant for it alone travels over the link, all else it gets from the document's channel.
  */
+import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import { CLOSE, type CloseCode } from '../../protocol/close.ts';
 import { ConcordError, type ErrorCode, unavailable } from '../../protocol/errors.ts';
@@ -18,6 +19,7 @@ import type { DocumentRuntime } from '../runtime.ts';
 
 /** What a desk is made of. */
 export interface DeskParts {
+  readonly clock: Clock;
   readonly registry: Registry;
   readonly store: DocumentStore;
   readonly log: Log;
@@ -193,7 +195,8 @@ export class Desk {
   }
 
   #member(seat: Seat, document: OpenDocument, runtime: DocumentRuntime): Member {
-    const { doc, m, door, acks, ...who } = seat.join;
+    const { doc, m, door, acks, age_ms, ...who } = seat.join;
+    const opened_at = this.#parts.clock.monotonic() - age_ms;
     const post = this.#post;
     const base = {
       member_id: nextMemberId(),
@@ -214,7 +217,8 @@ export class Desk {
         document.push({ kind: 'leave', member });
       },
     };
-    const member: Member = door === 'json' ? { ...base, wire: 'json' } : { ...base, wire: 'yjs', door, acks };
+    const member: Member =
+      door === 'json' ? { ...base, wire: 'json', opened_at } : { ...base, wire: 'yjs', door, acks };
     return member;
   }
 }
