@@ -15,7 +15,7 @@ import { ADMIN_PATH, BOARD_PATH } from './http/admin-guard.ts';
 import { createHttpApp } from './http/app.ts';
 import type { EndpointServices } from './http/endpoint.ts';
 import { HttpLimits } from './http/limits.ts';
-import { addressOf, rememberPeer } from './http/request.ts';
+import { addressOf, hasHost, rememberPeer } from './http/request.ts';
 import { TIMES } from './protocol/limits.ts';
 import { createCollaborationService } from './services/collaboration.ts';
 import { createRateLimits } from './services/limits.ts';
@@ -80,11 +80,13 @@ export async function startServer(node: NodeParts): Promise<Running> {
     // The routes count bytes as they arrive and refuse with our own error; Bun would answer with a bare 413.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     idleTimeout: 30,
+    // Bun's own page about an error would show our source.
+    development: false,
     websocket: doors.handlers,
     fetch(request, bun) {
       rememberPeer(request, bun.requestIP(request)?.address ?? '');
       const ip = addressOf(request, config.trust_proxy);
-      const taken = runs('collaboration') ? doors.take(request, bun, ip) : null;
+      const taken = runs('collaboration') && hasHost(request) ? doors.take(request, bun, ip) : null;
       if (taken !== null) return taken;
       return app.handle(request);
     },

@@ -20,7 +20,7 @@ import type { HistoryParts } from '../domain/history.ts';
 import type { QueueBoard } from '../domain/queue-board.ts';
 import type { RestoreParts } from '../domain/restore.ts';
 import type { VersionParts } from '../domain/versions.ts';
-import { ConcordError, errorBody } from '../protocol/errors.ts';
+import { ConcordError, errorBody, invalidField } from '../protocol/errors.ts';
 import { adminQueueRoutes } from './admin-queues.ts';
 import { adminSignInRoutes } from './admin-sign-in.ts';
 import { allowHeader, corsHeaders, optionsResponse } from './app-cors.ts';
@@ -39,7 +39,7 @@ import { limitHeaders } from './limits.ts';
 import { linkRoutes } from './links.ts';
 import { permissionRoutes } from './permissions.ts';
 import { presenceRoutes } from './presence.ts';
-import { type Exchange, openExchange } from './request.ts';
+import { type Exchange, hasHost, openExchange } from './request.ts';
 import { userRoutes } from './users.ts';
 import { restoreRoutes, versionRoutes } from './versions.ts';
 import { webRoutes } from './web.ts';
@@ -79,6 +79,7 @@ export function createHttpApp(parts: HttpParts): HttpApp {
   const allowed = methodsByPath(elysia);
 
   const route = async (request: Request, path: string): Promise<Response> => {
+    if (!hasHost(request)) throw invalidField('/host', 'the Host header names no host');
     if (request.method === 'OPTIONS') return optionsResponse(request, parts.cors_origins, allowed(path));
     return (path === API_PATH ? described : elysia).handle(request);
   };
@@ -156,9 +157,9 @@ function methodsByPath(app: Elysia): (path: string) => readonly string[] {
   return (path) => [...new Set(routes.filter((route) => route.pattern.test(path)).map((route) => route.method))];
 }
 
-/** Path of an absolute URL as it was sent, for the router and the log. */
+/** Path of a URL as it was sent, for the router and the log. Without a host the URL is nothing but a path. */
 function pathOf(url: string): string {
-  const start = url.indexOf('/', url.indexOf('://') + 3);
+  const start = url.startsWith('/') ? 0 : url.indexOf('/', url.indexOf('://') + 3);
   return start === -1 ? '/' : (url.slice(start).split(/[?#]/, 1)[0] ?? '/');
 }
 

@@ -98,6 +98,11 @@ export function rememberPeer(request: Request, ip: string): void {
   peers.set(request, plainIp(ip));
 }
 
+/** Whether the request's address is one: Bun makes it of the Host header, whatever the caller wrote there. */
+export function hasHost(request: Request): boolean {
+  return URL.canParse(request.url);
+}
+
 /** A socket that listens on both families sees IPv4 callers as `::ffff:192.0.2.1`. */
 function plainIp(ip: string): string {
   return ip.startsWith('::ffff:') && isIP(ip.slice(7)) === 4 ? ip.slice(7) : ip;
