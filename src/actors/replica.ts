@@ -28,8 +28,8 @@ import {
   growthBy,
   judgeViewer,
   mergeAll,
-  nestsTooDeep,
   removeGhosts,
+  soundOnes,
   splitsPair,
   typesNestTooDeep,
   updateAddsNothing,
@@ -125,7 +125,7 @@ export class Replica {
    * Applies what one client sent in a turn, as one transaction.
    * `missing`: something it builds on is not here; what could not be placed was put aside and its sender must be asked
    * for its whole difference. `malformed`: an update does not decode, claims to be written by this replica, or is
-   * nested beyond measure; nothing of that one was applied.
+   * nested or has roots beyond measure; nothing of that one was applied.
    */
   applyUpdates(received: readonly Uint8Array[]): Applied {
     const updates = joinTyping(received);
@@ -136,7 +136,7 @@ export class Replica {
     if (decoded.some((update) => this.#tellsOfLaterOwner(update)))
       return { kind: 'later_owner', missing: false, malformed: false };
     const doc = this.#liveDoc();
-    const good = decoded.map((update) => update !== null && !this.#isForged(doc, update) && !nestsTooDeep(update));
+    const good = soundOnes(decoded, doc, (update) => this.#isForged(doc, update));
     const structs = decoded.flatMap((update, i) => (good[i] === true ? (update?.structs ?? []) : []));
     const suspects = new Set(structs.map(({ id }) => id.client).filter((client) => this.#isLostOwner(client)));
     const before = [...suspects].map((client) => ({ client, clock: Y.getState(doc.store, client) }));

@@ -56,6 +56,53 @@ function onlyCleansUp(deletions: Deletions, doc: Y.Doc): boolean {
 }
 
 /**
+ * Which of these updates, that are to be applied together, may be: they decode, are not forged, nest nothing beyond measure,
+ * do not name more roots than a document may have, and do not have too many clients wait for what is not here.
+ */
+export function soundOnes(
+  updates: readonly (DecodedUpdate | null)[],
+  doc: Y.Doc,
+  isForged: (update: DecodedUpdate) => boolean,
+): boolean[] {
+  const added = new Set<string>();
+  return updates.map((update) => {
+    if (update === null || isForged(update) || nestsTooDeep(update) || crowdWaits(update, doc)) return false;
+    const fresh = rootsOf(update).filter((name) => !doc.share.has(name) && !added.has(name));
+    if (fresh.length === 0) return true;
+    if (doc.share.size + new Set([...added, ...fresh]).size > LIMITS.yjs_roots_max) return false;
+    for (const name of fresh) added.add(name);
+    return true;
+  });
+}
+
+/** Whether an update is of too many clients to have something in it wait: see `yjs_waiting_clients_max`. */
+function crowdWaits(update: DecodedUpdate, doc: Y.Doc): boolean {
+  if (update.structs.length <= LIMITS.yjs_waiting_clients_max) return false;
+  const ends = new Map<number, number>();
+  const end = (client: number): number => ends.get(client) ?? Y.getState(doc.store, client);
+  let waits = false;
+  for (const struct of update.structs) {
+    const { client, clock } = struct.id;
+    waits ||= clock > end(client);
+    ends.set(client, struct instanceof Y.Skip ? end(client) : Math.max(end(client), clock + struct.length));
+  }
+  if (ends.size <= LIMITS.yjs_waiting_clients_max) return false;
+  const isMissing = (id: unknown): boolean => id instanceof Y.ID && id.clock >= end(id.client);
+  // An item that was decoded and not applied says by ids what it stands between and within.
+  const isAdrift = ({ origin, rightOrigin, parent }: Y.Item): boolean => [origin, rightOrigin, parent].some(isMissing);
+  return waits || update.structs.some((struct) => struct instanceof Y.Item && isAdrift(struct));
+}
+
+/** Names of roots in an update, perhaps more than once. */
+function rootsOf(update: DecodedUpdate): string[] {
+  const names: string[] = [];
+  // What was decoded and not applied has the name of its root in place of it.
+  for (const struct of update.structs)
+    if (struct instanceof Y.Item && typeof struct.parent === 'string') names.push(struct.parent);
+  return names;
+}
+
+/**
  * Whether the update holds a value nested so deep that writing it as JSON would run out of stack. What a text is made of
  * is written out for JSON readers; other roots are only ever carried as bytes.
  */

@@ -28,6 +28,10 @@ export const LIMITS = {
   yjs_value_depth_max: 256,
   /** Shared types inside each other. */
   yjs_type_depth_max: 256,
+  /** Roots of a document. Yjs looks through all of them for the name of one, each time that it writes an item right under it. */
+  yjs_roots_max: 256,
+  /** ClientIDs in an update that has to wait for others. Yjs goes over all of them again for each that does. */
+  yjs_waiting_clients_max: 256,
   /** A presence state, as JSON. */
   presence_state_bytes_max: 4096,
   /** Awareness clientIDs that one socket may introduce. */
@@ -67,8 +71,6 @@ export const LIMITS = {
   node_backlog_bytes_max: 512 * 1024 * 1024,
   /** (user, client_id) pairs whose last seq a document keeps in memory. */
   clients_remembered_max: 10_000,
-  /** Connections whose rights are read again by one statement. */
-  rights_rows_max: 1_000,
   /** Links of other nodes that a node let go of and remembers. */
   links_let_go_kept_max: 1_000,
   /** One packet between nodes; larger messages go in pieces. */
@@ -84,6 +86,8 @@ export const LIMITS = {
   /** Messages of a document's channel that a gateway keeps for those who join or were left behind. */
   stream_kept_messages_max: 2_000,
   stream_kept_bytes_max: 4 * 1024 * 1024,
+  /** Connections whose rights are read again by one statement. */
+  rights_rows_max: 1_000,
   /** Rows and bytes of one group commit. */
   flush_rows_max: 4_096,
   flush_bytes_max: 16 * 1024 * 1024,
