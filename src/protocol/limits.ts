@@ -42,8 +42,12 @@ export const LIMITS = {
   documents_per_socket_max: 256,
   /** The name of a document on that door: its id, and perhaps a session. */
   document_name_bytes_max: 256,
-  /** Unsent bytes of one socket; beyond it the reader is too slow and is closed with 1013. */
+  /** Unsent bytes of one socket that may wait for any time; with more the reader has to get on: see ws/slow-readers.ts. */
   socket_backlog_bytes_max: 16 * 1024 * 1024,
+  /** By how much what waits for such a reader falls within `slow_reader_ms`, or it is too slow and closed with 1013. */
+  slow_reader_progress_bytes_min: 256 * 1024,
+  /** Unsent bytes of all sockets of a node; beyond it no reader is waited for that has more than its share. */
+  node_unsent_bytes_max: 512 * 1024 * 1024,
   /** Unsent bytes at which the line is cut without a word, should they gather faster than they are looked at. */
   socket_backlog_bytes_hard_max: 64 * 1024 * 1024,
   /** Frames kept while a socket's token, role and document are being looked up. */
@@ -97,6 +101,8 @@ export const LIMITS = {
 export const TIMES = {
   /** Without any frame for 30 s a y-websocket client reconnects: stay well below. */
   keep_alive_ms: 20_000,
+  /** How long a reader of whom much waits may seem not to read. */
+  slow_reader_ms: 15_000,
   /** On the Hocuspocus door, where a socket opens without a token, somebody is to be let in within this time. */
   sign_in_ms: 60_000,
   /** On that door, a document that cannot be had is tried again after this long, each time twice as long, up to the second. */

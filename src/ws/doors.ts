@@ -48,7 +48,7 @@ export function openDoors(parts: DoorParts): Doors {
     handlers: {
       // JSON frames have a smaller bound of their own; beyond this one Bun itself closes with 1009.
       maxPayloadLength: LIMITS.yjs_frame_bytes_max,
-      // A reader that is too slow is told so (isTooSlow); this cuts the line of one that outruns even that.
+      // A reader that is too slow is told so (slow-readers.ts); this cuts the line of one that outruns even that.
       backpressureLimit: LIMITS.socket_backlog_bytes_hard_max,
       closeOnBackpressureLimit: true,
       idleTimeout: 60,

@@ -26,7 +26,7 @@ import type { Waiting } from './attendance.ts';
 import { HocuspocusDocument, type Line } from './hocuspocus-document.ts';
 import type { WatchedSocket } from './hub.ts';
 import type { DoorParts, Frame, Hello, SocketData, SocketHandler } from './parts.ts';
-import { isTooSlow, TOO_MUCH, TOO_SLOW } from './session.ts';
+import { TOO_MUCH } from './session.ts';
 
 const DOOR = 'hocuspocus';
 
@@ -102,6 +102,15 @@ export class HocuspocusSocket implements SocketHandler, WatchedSocket, Line {
     this.socket.close(code, reason);
   }
 
+  get unsent(): number {
+    return this.socket.getBufferedAmount();
+  }
+
+  cut(): void {
+    this.gone();
+    this.socket.terminate();
+  }
+
   malformed(reason: string, message: string): void {
     this.#refused(reason);
     this.close(CLOSE.MALFORMED, message);
@@ -122,8 +131,7 @@ export class HocuspocusSocket implements SocketHandler, WatchedSocket, Line {
   }
 
   sweep(): void {
-    if (isTooSlow(this.socket)) this.close(CLOSE.OVERLOADED, TOO_SLOW);
-    else if (this.#sign_in_by !== null && this.#sign_in_by <= this.#parts.clock.now() && this.#documents.size === 0)
+    if (this.#sign_in_by !== null && this.#sign_in_by <= this.#parts.clock.now() && this.#documents.size === 0)
       this.close(CLOSE.UNAUTHENTICATED, 'nobody signed in');
   }
 

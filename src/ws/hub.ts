@@ -8,6 +8,7 @@ import type { Caller } from '../domain/tokens.ts';
 import { CLOSE, type CloseCode } from '../protocol/close.ts';
 import { TIMES } from '../protocol/limits.ts';
 import type { Role } from '../protocol/messages.ts';
+import { SlowReaders } from './slow-readers.ts';
 
 /** How often tokens and backlogs are looked at. */
 const SWEEP_MS = 1_000;
@@ -16,10 +17,14 @@ const ENDED_KEPT_MS = 30_000;
 
 /** A socket, as the hub sees it. */
 export interface WatchedSocket {
+  /** Bytes that wait to be sent. */
+  readonly unsent: number;
   keepAlive(): void;
-  /** Looks whether the socket may stay open. */
-  sweep(): void;
+  /** Looks whether the socket may stay open, if that depends on more than its reading. */
+  sweep?(): void;
   close(code: CloseCode, reason: string): void;
+  /** Ends the line without a word; nothing that waits is sent. */
+  cut(): void;
 }
 
 /** Somebody's connection on a document, as the hub sees it. A socket has one, or on the Hocuspocus door any number. */
@@ -46,6 +51,7 @@ export class SocketHub {
   readonly #by_document = new Map<string, Set<WatchedMember>>();
   /** Sessions that ended a moment ago, and when. */
   readonly #ended = new Map<string, number>();
+  readonly #slow_readers = new SlowReaders<WatchedSocket>();
   readonly #timers: Timer[];
 
   constructor(
@@ -150,7 +156,10 @@ export class SocketHub {
     for (const member of [...this.#members])
       if (member.caller !== null && member.caller.expires_at <= now / 1000)
         member.close(CLOSE.UNAUTHENTICATED, 'the token has expired');
-    for (const socket of [...this.#sockets]) socket.sweep();
+    for (const socket of [...this.#sockets]) socket.sweep?.();
+    const { slow, surplus } = this.#slow_readers.look(this.#sockets, now);
+    for (const socket of slow) socket.close(CLOSE.OVERLOADED, 'too slow a reader; back off and come again');
+    for (const socket of surplus) socket.cut();
     for (const [session_id, ended_at] of this.#ended)
       if (now - ended_at > ENDED_KEPT_MS) this.#ended.delete(session_id);
   }

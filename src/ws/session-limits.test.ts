@@ -1,6 +1,6 @@
 /** What bounds a socket before it is open, and when it does not read: docs/PROTOCOL.md, C7 and C14. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test';
-import { createConnection } from 'node:net';
+import { DeafClient } from '../../test/support/deaf-client.ts';
 import { holdRights } from '../../test/support/hold-rights.ts';
 import { openTestServer, type TestServer, type TestUser } from '../../test/support/server.ts';
 import { JsonClient, YjsClient } from '../../test/support/sockets.ts';
@@ -93,43 +93,19 @@ describe('before the connection is open', () => {
 });
 
 describe('a reader that is too slow', () => {
-  /** A client that opens a WebSocket by hand, sends these frames, and then reads nothing until `readOn` is called. */
-  async function openDeaf(path: string, ...frames: readonly Uint8Array[]) {
-    const socket = createConnection({ host: '127.0.0.1', port: Number(new URL(server.url).port) });
-    socket.on('error', () => {});
-    const closed = new Promise((resolve) => socket.once('close', resolve));
-    socket.write(
-      `GET ${path} HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n',
-    );
-    await new Promise((resolve) => socket.once('data', resolve));
-    socket.pause();
-    // Binary, final, shorter than 126 bytes, masked with zeros.
-    for (const frame of frames) socket.write(Uint8Array.of(0x82, 0x80 | frame.length, 0, 0, 0, 0, ...frame));
-    /** Reads all that is left; the last bytes, in hex. */
-    const readOn = async (): Promise<string> => {
-      let last = Buffer.alloc(0);
-      socket.on('data', (data: Buffer) => {
-        last = Buffer.concat([last, data.subarray(-64)]).subarray(-64);
-      });
-      socket.resume();
-      await closed;
-      return last.toString('hex');
-    };
-    return { readOn };
-  }
-
   const part = 'x'.repeat(LIMITS.socket_backlog_bytes_max / 4);
+
+  const port = (): number => Number(new URL(server.url).port);
 
   async function connections(id: string): Promise<number> {
     return (await server.call('GET', `/v1/documents/${id}/presence`, ada.token)).body.data.items.length;
   }
 
-  test(`C14: at more than socket_backlog_bytes_max (${LIMITS.socket_backlog_bytes_max}) unread it is closed with 1013, and nobody else notices`, async () => {
+  test(`C14: when socket_backlog_bytes_max (${LIMITS.socket_backlog_bytes_max}) gather on top of as much it is closed with 1013 at once, and nobody else notices`, async () => {
     const shared = await server.createDocument(ada);
     const author = await YjsClient.join(server, shared, ada);
     const reader = await YjsClient.join(server, shared, ada);
-    const deaf = await openDeaf(`/v1/yjs/${shared}?token=${ada.token}`);
+    const deaf = await DeafClient.open(port(), `/v1/yjs/${shared}?token=${ada.token}`);
     await until('the deaf reader to join', async () => (await connections(shared)) === 3);
     let sent = 0;
     // What lies in the kernel's own buffers comes on top of what the server counts.
@@ -154,7 +130,11 @@ describe('a reader that is too slow', () => {
     // It asks for everything, again and again, in one go, so that no sweep comes in between.
     const times = LIMITS.socket_backlog_bytes_hard_max / part.length + 6;
     const ask = step1Frame(Uint8Array.of(0));
-    const deaf = await openDeaf(`/v1/yjs/${shared}?token=${ada.token}`, ...Array.from({ length: times }, () => ask));
+    const deaf = await DeafClient.open(
+      port(),
+      `/v1/yjs/${shared}?token=${ada.token}`,
+      ...Array.from({ length: times }, () => ask),
+    );
     await until('the deaf reader to be gone', async () => (await connections(shared)) === 1);
     expect(await deaf.readOn()).not.toMatch(/88..03f5/);
     await author.settled();

@@ -5,7 +5,6 @@
  */
 import type { ServerWebSocket } from 'bun';
 import { CLOSE, type CloseCode } from '../protocol/close.ts';
-import { LIMITS } from '../protocol/limits.ts';
 import { Attendance } from './attendance.ts';
 import type { WatchedSocket } from './hub.ts';
 import type { DoorParts, Frame, Hello, SocketData, SocketHandler } from './parts.ts';
@@ -34,9 +33,13 @@ export abstract class Session extends Attendance implements SocketHandler, Watch
     this.parts.metrics.sockets.dec({ door: this.door });
   }
 
-  /** Closes a reader that is too slow. */
-  sweep(): void {
-    if (isTooSlow(this.socket)) this.close(CLOSE.OVERLOADED, TOO_SLOW);
+  get unsent(): number {
+    return this.socket.getBufferedAmount();
+  }
+
+  cut(): void {
+    this.gone();
+    this.socket.terminate();
   }
 
   /** Sends something harmless when the line has been still for long. */
@@ -61,11 +64,3 @@ export abstract class Session extends Attendance implements SocketHandler, Watch
 
 /** Why a writer that sends too much is closed. */
 export const TOO_MUCH = 'over the message limits; back off and come again';
-
-/** Why a reader that is too slow is closed. */
-export const TOO_SLOW = 'too slow a reader; back off and come again';
-
-/** Whether what waits to be sent to a socket has outgrown its bound. */
-export function isTooSlow(socket: ServerWebSocket<SocketData>): boolean {
-  return socket.getBufferedAmount() > LIMITS.socket_backlog_bytes_max;
-}
