@@ -18,7 +18,12 @@ export interface Channels {
   send(channel: string, message: string | Buffer): Promise<boolean>;
   /** Sends many messages together; tells of each how many received it, null where Redis did not take it. Never rejects. */
   sendAll(messages: readonly Message[]): Promise<readonly (number | null)[]>;
-  /** How many subscribe to each channel. Rejects when Redis does not answer. */
+  /** How many subscribe to a channel now. Rejects when Redis does not answer. */
+  listening(channel: string): Promise<number>;
+  /**
+   * The same for many at once, roughly: a part of Redis that is away, or a channel that is changing its place, counts as 0.
+   * Rejects when nothing answers.
+   */
   listeners(channels: readonly string[]): Promise<number[]>;
 }
 
@@ -64,6 +69,11 @@ export class ServerChannels implements Channels {
       (receivers) => receivers as number[],
       () => messages.map(() => null),
     );
+  }
+
+  async listening(channel: string): Promise<number> {
+    const [count] = await this.listeners([channel]);
+    return count ?? 0;
   }
 
   async listeners(channels: readonly string[]): Promise<number[]> {

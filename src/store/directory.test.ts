@@ -134,6 +134,10 @@ describe('entries', () => {
   });
 });
 
+/** How many scripts Redis has run. */
+const evaluated = async (): Promise<number> =>
+  Number(/cmdstat_eval:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0);
+
 /** Publishes a message; how many received it. */
 function published(doc_id: string, heard: boolean): Promise<number | null> {
   return new Promise((resolve) => {
@@ -174,8 +178,11 @@ describe('channels', () => {
     clock.advance(TIMES.publish_unheard_ms - 1);
     expect(await redis.ping()).toBe('PONG');
     expect(messages).toHaveLength(2);
+    const scripts = await evaluated();
     clock.advance(1);
     await until('all', () => messages.length === 4);
+    // In one command: two would cost more than the edits did.
+    expect(await evaluated()).toBe(scripts + 1);
     expect(messages).toEqual(['first', 'second', 'third', 'fourth']);
     await until('the counts', () => receivers.length === 4);
     expect(receivers).toEqual([1, 1, 1, 1]);

@@ -57,7 +57,7 @@ export interface Directory {
 export class RedisDirectory implements Directory {
   constructor(
     private readonly redis: RedisCommands,
-    private readonly channels: Pick<Channels, 'listeners'>,
+    private readonly channels: Pick<Channels, 'listening'>,
   ) {}
 
   async beat(node: NodeIdentity, life_ms: number): Promise<void> {
@@ -74,8 +74,7 @@ export class RedisDirectory implements Directory {
   }
 
   async listening(node: NodeIdentity): Promise<number> {
-    const [count] = await this.channels.listeners([nodeChannel(node)]);
-    return count ?? 0;
+    return await this.channels.listening(nodeChannel(node));
   }
 
   async shows(node: NodeIdentity): Promise<boolean> {

@@ -1,5 +1,6 @@
 /** Channels of a real Redis Cluster: src/store/redis-cluster.ts, shard-bus.ts, redis-side.ts. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { freePort } from '../../bin/lib/ports.ts';
 import { quietLog, readableLog } from '../../test/support/core.ts';
 import { startRedisCluster, type TestMaster, type TestRedisCluster } from '../../test/support/redis-cluster.ts';
 import { until } from '../../test/support/until.ts';
@@ -65,6 +66,30 @@ test('slots are those of the specification, braces and all', async () => {
     '{€}',
   ])
     expect([key, slotOf(key)]).toEqual([key, await cluster.masters[0].client.cluster('KEYSLOT', key)]);
+});
+
+test('a cluster that was never reached refuses at once, and is waited for', async () => {
+  const ports = await Promise.all([freePort(), freePort()]);
+  const redis_url = ports.map((port) => `redis://127.0.0.1:${port}`).join(',');
+  const away = openRedis({ redis_url, redis_cluster: true }, { name: 'away', log: quietLog });
+  const began = systemClock.monotonic();
+  const refused = await Promise.allSettled([
+    away.commands.get('a'),
+    away.channels.listening('a'),
+    away.channels.listeners(['a']),
+    away.answers(),
+  ]);
+  expect(refused.map(({ status }) => status)).toEqual(refused.map(() => 'rejected'));
+  expect(await away.channels.sendAll([{ channel: 'a', message: 'x' }])).toEqual([null]);
+  expect(await away.channels.send('a', 'x')).toBe(false);
+  expect(systemClock.monotonic() - began).toBeLessThan(200);
+  const bus = away.openBus(systemClock, quietLog);
+  const subscribed = bus.subscribe('a').catch(String);
+  bus.close();
+  expect(await subscribed).toContain('the bus is closed');
+  const ready = away.ready();
+  away.close();
+  expect(await ready.catch(String)).toContain('closed before it was ready');
 });
 
 describe('channels', () => {
@@ -161,6 +186,13 @@ describe('a channel finds its place again, and everybody is told that something 
     await until('all', () => numbered().length >= 20);
     expect(numbered()).toEqual(Array.from({ length: 20 }, (_, i) => `${channel}: ${i}`));
     expect(await side.commands.get(channel)).toBeNull();
+    // Nobody has told us yet where this one went.
+    const fresh = channelOf(0, 'fresh');
+    await moveSlot(slotOf(fresh), cluster.masters[0], cluster.masters[1]);
+    await bus.subscribe(fresh);
+    await heardAgain(heard, fresh, 'found');
+    bus.unsubscribe(fresh);
+    await moveSlot(slotOf(fresh), cluster.masters[1], cluster.masters[0]);
     await moveSlot(slotOf(channel), cluster.masters[1], cluster.masters[0]);
     await heardAgain(heard, channel, 'back');
     await until('the line to where nothing is left to close', async () => !(await listensTo(cluster.masters[1])));
@@ -180,6 +212,7 @@ describe('a channel finds its place again, and everybody is told that something 
     expect(await side.commands.get(gone).catch(() => 'refused')).toBe('refused');
     expect(systemClock.monotonic() - began).toBeLessThan(1_500);
     expect(await side.answers().catch(String)).toContain('Error');
+    expect(await side.channels.listeners([gone, other])).toEqual([0, 1]);
     await heardAgain(heard, other, 'still here');
     const before = told();
     await cluster.masters[1].start();
@@ -196,20 +229,21 @@ describe('a channel finds its place again, and everybody is told that something 
   });
 });
 
-test('a replica that takes over for its master has its channels, in order, and takes messages and commands', async () => {
+test('a replica that takes over for a master that hangs has its channels, in order, and takes messages and commands', async () => {
   const replica = await cluster.addReplica(0);
-  const { bus, heard, told } = listening();
+  const { bus, heard, told } = listening(new ManualClock());
   const channel = channelOf(0, 'inherited');
   await bus.subscribe(channel);
   await heardAgain(heard, channel, 'before');
   const before = told();
-  await cluster.masters[0].kill9();
+  // It hangs, and its connections stay open: only the map of slots tells.
+  cluster.masters[0].pause();
   await until('the replica to be in its place', async () =>
     /^role:master/m.test(await replica.client.info('replication')),
   );
   await until('it to be told', () => told() > before);
   await heardAgain(heard, channel, 'after');
-  expect(await side.channels.listeners([channel])).toEqual([1]);
+  expect([await side.channels.listening(channel), ...(await side.channels.listeners([channel]))]).toEqual([1, 1]);
   await until('it to take commands', async () => (await side.commands.set(channel, 'x')) === 'OK');
   await until('everything to answer', () => side.answers().then(() => true));
   bus.close();

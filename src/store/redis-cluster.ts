@@ -23,8 +23,10 @@ type ClusterKind = Exclude<RedisKind, 'shard'>;
 /** How a cluster's connection behaves, beside what its connections to servers do. */
 const CLUSTER_KINDS = {
   commands: {
+    // Written together would be what belongs to many slots: one that moved would fail the others, and before the cluster was
+    // first reached commands would wait for it.
     enableOfflineQueue: false,
-    enableAutoPipelining: true,
+    enableAutoPipelining: false,
     maxRedirections: REDIRECTIONS_MAX,
     // Nothing is sent again to a server that broke off: it may have done it.
     retryDelayOnFailover: 0,
@@ -144,8 +146,30 @@ export class ShardChannels implements Channels {
     return Promise.all(messages.map(({ channel, message }) => this.#send(channel, message)));
   }
 
-  listeners(channels: readonly string[]): Promise<number[]> {
-    return Promise.all(channels.map((channel) => this.#listeners(channel)));
+  /** A server counts its own subscribers only, and they all are where the channel is; a script with a key gets there. */
+  async listening(channel: string): Promise<number> {
+    const script = `return redis.call('PUBSUB', 'SHARDNUMSUB', KEYS[1])`;
+    const [, count] = (await this.cluster.eval(script, 1, channel)) as [string, number];
+    return count;
+  }
+
+  async listeners(channels: readonly string[]): Promise<number[]> {
+    const places = new Map<Redis, number[]>();
+    for (const [i, channel] of channels.entries()) {
+      const server = this.map.server(slotOf(channel));
+      if (server === null) continue;
+      const place = places.get(server);
+      if (place === undefined) places.set(server, [i]);
+      else place.push(i);
+    }
+    const counts = channels.map(() => 0);
+    const asked = [...places].map(async ([server, place]) => {
+      const reply = await server.call('PUBSUB', 'SHARDNUMSUB', ...place.map((i) => channels[i] ?? ''));
+      for (const [n, i] of place.entries()) counts[i] = Number((reply as (string | number)[])[n * 2 + 1] ?? 0);
+    });
+    const answers = await Promise.allSettled(asked);
+    if (answers.every(({ status }) => status === 'rejected')) throw new Error('no part of the Redis cluster answers');
+    return counts;
   }
 
   /** How many received it; null when it was not taken. */
@@ -162,13 +186,6 @@ export class ShardChannels implements Channels {
         return null;
       },
     );
-  }
-
-  /** A server counts its own subscribers only, and they all are where the channel is; a script with a key gets there. */
-  async #listeners(channel: string): Promise<number> {
-    const script = `return redis.call('PUBSUB', 'SHARDNUMSUB', KEYS[1])`;
-    const [, count] = (await this.cluster.eval(script, 1, channel)) as [string, number];
-    return count;
   }
 }
 
