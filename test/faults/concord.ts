@@ -6,6 +6,7 @@
 import { freePort } from '../../bin/lib/ports.ts';
 import type { DeltaOps } from '../../src/protocol/content/delta.ts';
 import { type ServerProcess, startServer } from '../support/processes.ts';
+import { until } from '../support/until.ts';
 
 /** Somebody with an account, signed in. */
 export interface Person {
@@ -164,8 +165,14 @@ export class Concord {
     return samples.reduce((sum, [, value]) => sum + Number(value), 0);
   }
 
+  /** What a call answers; one that is asked to come again does, for a while, as any client would. */
   async #data(method: string, path: string, token?: string, body?: unknown) {
-    const answer = await this.call(method, path, token, body);
+    const ask = (): Promise<Answer> => this.call(method, path, token, body);
+    const served = async (): Promise<Answer | null> => {
+      const answer = await ask();
+      return answer.status === 503 ? null : answer;
+    };
+    const answer = method === 'GET' ? await until(`an answer to ${path}`, served) : await ask();
     if (answer.body.success !== true) throw new Error(`${method} ${path}: ${JSON.stringify(answer.body)}`);
     return answer.body.data;
   }
