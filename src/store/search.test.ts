@@ -127,6 +127,11 @@ describe('what is searched', () => {
     expect(await (await searchable('Minutes', `${filler}${padding} badger`)).finds('badger')).toBe(false);
   });
 
+  test('words within and behind what looks like markup are found, and a text of nothing else takes no time', async () => {
+    const { finds } = await searchable('a', `<b class="badger">otter</b> <!-- ferret ${'<!--'.repeat(200_000)} weasel`);
+    for (const word of ['badger', 'otter', 'ferret', 'weasel']) expect([word, await finds(word)]).toEqual([word, true]);
+  });
+
   test('a document that is gone is no error', async () => {
     await searchBody(database.sql, systemRandom.id(), 'otter');
   });

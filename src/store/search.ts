@@ -54,6 +54,8 @@ export function searchQuery(sql: Sql, typed: string): Fragment {
 const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/gu;
 /** Beyond ASCII the parser takes whatever is not a letter for one: an embed or an emoji would swallow the word beside it. */
 const NO_WORD = /[^\p{L}\p{M}\p{N}\p{ASCII}]/gu;
+/** Where the parser takes a tag or a comment to begin it looks for its end through all that follows, each time anew. */
+const TAG = /</g;
 /** The parser's work is quadratic in a run without a space; nobody searches for a word of this length. */
 const RUN = /\S{200}/gu;
 
@@ -64,5 +66,6 @@ function searchable(text: string): string {
     .toWellFormed()
     .replace(UNSPACED, ' $& ')
     .replace(NO_WORD, ' ')
+    .replace(TAG, ' ')
     .replace(RUN, '$& ');
 }
