@@ -67,6 +67,8 @@ export interface TestServer {
   later(duration_ms: number): Promise<void>;
   /** What was logged as an error or reported as a bug so far. */
   errors(): unknown[];
+  /** All that was logged so far, as it was written: one record each. */
+  logged(): readonly string[];
   /** Stops in order and starts again on the same port and data. */
   restart(): Promise<void>;
   /** Stops and removes everything. */
@@ -182,6 +184,7 @@ export async function openTestServer(
       clock.advance(duration_ms);
     },
     errors: () => [...lines.filter((line) => /"level":"(error|fatal)"/.test(line)), ...reported],
+    logged: () => lines,
     async restart() {
       await running.stop();
       clock.stop();
