@@ -12,6 +12,7 @@ import type { PresenceEntry } from '../protocol/messages.ts';
 import type { Sql } from '../store/postgres.ts';
 import { requireRole } from './access.ts';
 import { renderWherever } from './content-heavy.ts';
+import { asQuestion } from './questions.ts';
 
 /** What these functions work with. */
 export interface ContentParts {
@@ -50,12 +51,21 @@ export async function readContent(
   asked: { readonly format: ContentFormat; readonly rev?: number },
 ): Promise<ContentAt> {
   await requireRole(parts.sql, doc_id, user_id, 'viewer');
-  const { format } = asked;
+  const read = () => contentAt(parts, doc_id, asked.format, asked.rev);
+  return asked.rev === undefined ? read() : asQuestion(user_id, read);
+}
+
+async function contentAt(
+  { gateway }: ContentParts,
+  doc_id: string,
+  format: ContentFormat,
+  at?: number,
+): Promise<ContentAt> {
   if (format === 'yjs') {
-    const { rev, update } = await parts.gateway.state(doc_id, asked.rev);
+    const { rev, update } = await gateway.state(doc_id, at);
     return { rev, format, value: Buffer.from(update).toString('base64') };
   }
-  const { rev, ops } = await parts.gateway.text(doc_id, asked.rev);
+  const { rev, ops } = await gateway.text(doc_id, at);
   return { rev, format, value: await renderWherever(format, ops) };
 }
 

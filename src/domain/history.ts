@@ -9,6 +9,7 @@ import { isoTime } from '../base/clock.ts';
 import type { DeltaOps } from '../protocol/content/delta.ts';
 import type { Database } from '../store/postgres.ts';
 import { requireRole } from './access.ts';
+import { asQuestion } from './questions.ts';
 
 /** What these functions work with. */
 export interface HistoryParts {
@@ -53,8 +54,10 @@ export async function readDiff(
   { from, to }: { readonly from: number; readonly to: number },
 ): Promise<Diff> {
   await requireRole(parts.sql, doc_id, user_id, 'viewer');
-  await parts.gateway.committed(doc_id, Math.max(from, to));
-  const { delta_json, inserted, deleted } = await diffBetween(parts.sql, doc_id, from, to);
+  const { delta_json, inserted, deleted } = await asQuestion(user_id, async () => {
+    await parts.gateway.committed(doc_id, Math.max(from, to));
+    return diffBetween(parts.sql, doc_id, from, to);
+  });
   return { from, to, delta: JSON.parse(delta_json) as DeltaOps, inserted, deleted };
 }
 
@@ -71,7 +74,7 @@ export async function listRuns(
   await requireRole(parts.sql, doc_id, user_id, 'viewer');
   const head = await parts.gateway.committed(doc_id);
   const to_rev = page.before === null ? head : Math.min(page.before - 1, head);
-  const runs = await runsBetween(parts.sql, doc_id, 0, to_rev, page.count);
+  const runs = await asQuestion(user_id, () => runsBetween(parts.sql, doc_id, 0, to_rev, page.count));
   return runs.map((run) => ({ ...run, started_at: isoTime(run.started_at), ended_at: isoTime(run.ended_at) }));
 }
 
@@ -82,5 +85,5 @@ export async function listRuns(
 export async function readAttribution(parts: HistoryParts, user_id: string, doc_id: string): Promise<Attribution> {
   await requireRole(parts.sql, doc_id, user_id, 'viewer');
   const rev = await parts.gateway.committed(doc_id);
-  return { rev, runs_json: await attributionAt(parts.sql, doc_id, rev) };
+  return { rev, runs_json: await asQuestion(user_id, () => attributionAt(parts.sql, doc_id, rev)) };
 }

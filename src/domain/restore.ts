@@ -30,6 +30,7 @@ import { findRestore, lockRestore } from '../store/versions.ts';
 import { requireRole } from './access.ts';
 import { eventOf } from './audit.ts';
 import { Line } from './content-heavy.ts';
+import { asQuestion } from './questions.ts';
 import { knownVersion, newVersion } from './versions.ts';
 
 /** What a {@link Restores} works with. */
@@ -77,7 +78,7 @@ export class Restores {
     await requireRole(sql, doc_id, user_id, 'editor');
     const rev = await targetRev(sql, doc_id, target);
     const line = this.#lines[Number.parseInt(doc_id.slice(-4), 16) % LINES] as Line;
-    return line.run(async () => {
+    const goBackNow = async (): Promise<Restored> => {
       const done = await sql.begin(async (step) => {
         if (!(await lockRestore(step, doc_id))) throw unavailable('The document is being restored already.', 1);
         const head = await goBack(this.parts, user_id, doc_id, rev);
@@ -87,7 +88,8 @@ export class Restores {
         };
       });
       return { rev: done.head, version_id: done.version_id };
-    });
+    };
+    return asQuestion(user_id, () => line.run(goBackNow));
   }
 }
 

@@ -6,6 +6,7 @@
  * question at a time, and those who would have to wait long are sent away with `RATE_LIMITED`.
  */
 import { ConcordError } from '../../protocol/errors.ts';
+import { LIMITS } from '../../protocol/limits.ts';
 import { answering } from './answer.ts';
 import { type Answers, type Piece, type Question, weightOf } from './pieces.ts';
 
@@ -14,9 +15,6 @@ const SMALL_WEIGHT_MAX = 48 * 1024;
 /** Pieces go to a thread together up to this weight. */
 const BATCH_WEIGHT_MAX = 512 * 1024;
 
-/** Questions at a time: each may hold a connection and a thread. */
-const QUESTIONS_MAX = 4;
-const WAITING_MAX = 64;
 /** Threads that are kept when nobody asks. */
 const IDLE_MAX = 2;
 /** When those who are sent away may come again, seconds. */
@@ -40,8 +38,8 @@ export async function answer<Q extends Question>(
   question: Q,
   gather: (feed: Feed) => Promise<void>,
 ): Promise<Answers[Q['kind']]> {
-  if (running < QUESTIONS_MAX) running += 1;
-  else if (waiting.length >= WAITING_MAX)
+  if (running < LIMITS.history_questions_at_once_max) running += 1;
+  else if (waiting.length >= LIMITS.history_questions_waiting_max)
     throw new ConcordError('RATE_LIMITED', 'Too many questions at once; try again.', undefined, RETRY_AFTER_S);
   // Whoever ends hands its place over, so it is not counted anew.
   else await new Promise<void>((resolve) => waiting.push(resolve));
