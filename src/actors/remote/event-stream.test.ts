@@ -119,12 +119,45 @@ test('the past is kept for a while only', () => {
   expect(stream.since(1)?.map(({ rev }) => rev)).toEqual([2]);
 });
 
-test(`the past holds ${LIMITS.stream_kept_messages_max} pieces at most`, () => {
+test(`the past holds stream_kept_messages_max (${LIMITS.stream_kept_messages_max}) pieces at most`, () => {
   stream.begin(0, 1, 0);
   const last = LIMITS.stream_kept_messages_max + 1;
   for (let rev = 1; rev <= last; rev++) stream.take(message(rev, [edit(rev)]), 0);
   stream.prune(0);
   expect([stream.since(0), stream.since(1)?.length]).toEqual([null, LIMITS.stream_kept_messages_max]);
+});
+
+/** An edit that counts for so many bytes when it is kept. */
+function editOf(rev: number, bytes: number): ChannelEvent {
+  const told = JSON.stringify({ type: 'edit', changes: { rev } });
+  return { ...edit(rev), update: Buffer.alloc(bytes - told.length).toString('base64') };
+}
+
+for (const more of [0, 1])
+  test(`the past holds stream_kept_bytes_max (${LIMITS.stream_kept_bytes_max}) bytes${more === 0 ? '' : ', and of more the latest'}`, () => {
+    const half = LIMITS.stream_kept_bytes_max / 2;
+    stream.begin(0, 1, 0);
+    stream.take(message(1, [editOf(1, half)]), 0);
+    stream.take(message(2, [editOf(2, half + more)]), 0);
+    stream.prune(0);
+    expect(stream.since(0)?.length ?? null).toBe(more === 0 ? 2 : null);
+    expect(stream.since(1)).toHaveLength(1);
+  });
+
+test(`what waits for a gap to be filled is at most stream_kept_messages_max (${LIMITS.stream_kept_messages_max}) messages; what is dropped is asked for`, () => {
+  const last = LIMITS.stream_kept_messages_max;
+  for (let rev = 1; rev <= last + 1; rev++) stream.take(message(rev, [edit(rev)]), 0);
+  stream.begin(0, 1, 0);
+  expect([stream.rev, missing]).toEqual([last, []]);
+  stream.take(message(last + 2, [edit(last + 2)]), 0);
+  expect(missing).toEqual([last]);
+});
+
+test('what waits is not added to once it has stream_kept_bytes_max bytes', () => {
+  const large = LIMITS.stream_kept_bytes_max;
+  for (const rev of [1, 2]) stream.take(message(rev, [editOf(rev, large)]), 0);
+  stream.begin(0, 1, 0);
+  expect(stream.rev).toBe(1);
 });
 
 test('a doubt asks at once, and once', () => {

@@ -65,6 +65,7 @@ export class EventStream {
   readonly #listener: StreamListener;
   /** Behind a gap, or before the beginning. */
   #waiting: ChannelMessage[] = [];
+  #waiting_bytes = 0;
   #repairing = false;
   #kept: Kept[] = [];
   #kept_bytes = 0;
@@ -95,7 +96,10 @@ export class EventStream {
   take(message: ChannelMessage, now: number): void {
     if (this.rev === null || this.#repairing) {
       // More than this cannot be repaired in time anyhow; the gap that dropping leaves is found.
-      if (this.#waiting.length < LIMITS.stream_kept_messages_max) this.#waiting.push(message);
+      if (this.#waiting.length >= LIMITS.stream_kept_messages_max) return;
+      if (this.#waiting_bytes >= LIMITS.stream_kept_bytes_max) return;
+      this.#waiting.push(message);
+      this.#waiting_bytes += JSON.stringify(message).length;
       return;
     }
     this.#accept(message, now);
@@ -147,6 +151,7 @@ export class EventStream {
   #drain(now: number): void {
     const waiting = this.#waiting;
     this.#waiting = [];
+    this.#waiting_bytes = 0;
     for (const message of waiting) this.take(message, now);
   }
 
