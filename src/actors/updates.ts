@@ -177,7 +177,7 @@ export function typesNestTooDeep(structs: DecodedUpdate['structs'], doc: Y.Doc):
     if (!(struct instanceof Y.Item) || !(struct.content instanceof Y.ContentType)) return false;
     if (struct.id.clock >= Y.getState(doc.store, struct.id.client)) return false;
     let item: Y.Item | null = Y.getItem(doc.store, struct.id) as Y.Item | null;
-    for (let depth = 0; item !== null; depth++) {
+    for (let depth = 1; item !== null; depth++) {
       if (depth > LIMITS.yjs_type_depth_max) return true;
       item = item.parent instanceof Y.AbstractType ? item.parent._item : null;
     }

@@ -372,3 +372,21 @@ test(`Y14: values may be nested yjs_value_depth_max (${LIMITS.yjs_value_depth_ma
   await other.settled();
   expect(other.text.length).toBe(1);
 });
+
+test(`Y14: shared types may be nested yjs_type_depth_max (${LIMITS.yjs_type_depth_max}) deep; one more is closed with 4400`, async () => {
+  const doc_id = await shared();
+  const [author, other] = [await YjsClient.join(server, doc_id, ada), await YjsClient.join(server, doc_id, bob)];
+  const nest = (doc: Y.Doc, root: string, depth: number): void => {
+    let inner = doc.getMap(root);
+    for (let i = 0; i < depth; i++) inner = inner.set('in', new Y.Map());
+    inner.set('value', 1);
+  };
+  author.write((_text, doc) => doc.transact(() => nest(doc, 'deep', LIMITS.yjs_type_depth_max)));
+  await other.until('the types', () => other.doc.getMap('deep').size === 1);
+  author.write((_text, doc) => doc.transact(() => nest(doc, 'deeper', LIMITS.yjs_type_depth_max + 1)));
+  expect((await author.closed).code).toBe(CLOSE.MALFORMED);
+  const third = await YjsClient.join(server, doc_id, eve);
+  expect([third.doc.getMap('deep').size, third.doc.getMap('deeper').size]).toEqual([1, 0]);
+  await other.settled();
+  expect(other.doc.getMap('deeper').size).toBe(0);
+});
