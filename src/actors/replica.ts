@@ -22,6 +22,7 @@ import { rootsFlaw } from './roots-flaw.ts';
 import { isLaterOwner, isServerClientId } from './server-ids.ts';
 import { codeUnits, holdsSurrogate, SURROGATE, writeDelta } from './text-access.ts';
 import {
+  applyBounded,
   type DecodedUpdate,
   decodeUpdate,
   dropPending,
@@ -145,13 +146,9 @@ export class Replica {
     let change: Change | null;
     try {
       change = this.#collect(foreign || tears, structs.length, () => {
-        Y.transact(
+        applyBounded(
           doc,
-          () => {
-            for (const [i, update] of updates.entries()) if (good[i] === true) Y.applyUpdate(doc, update);
-          },
-          null,
-          false,
+          updates.filter((_update, i) => good[i] === true),
         );
         for (const { client, clock } of before) removeGhosts(doc, client, clock);
         if (typesNestTooDeep(structs, doc)) throw new RangeError('shared types are nested beyond measure');

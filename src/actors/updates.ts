@@ -280,6 +280,24 @@ function cutsPair(doc: Y.Doc, client: number, clock: number, unseen: boolean): b
   return before >= 0xd800 && before <= 0xdbff;
 }
 
+/**
+ * Applies updates as one transaction. Where many have inserted at one place without knowing of each other Yjs walks over all
+ * of that for each newcomer: a few kilobytes can ask for millions of steps, and an update of somebody's who means well for
+ * some thousands. Throws RangeError beyond {@link LIMITS.yjs_conflicts_max}; the document is not to be used any more then.
+ */
+export function applyBounded(doc: Y.Doc, updates: readonly Uint8Array[]): void {
+  Y.transact(
+    doc,
+    (transaction) => {
+      // Counted down by our patch of Yjs (patches/).
+      Object.assign(transaction, { conflictsLeft: LIMITS.yjs_conflicts_max });
+      for (const update of updates) Y.applyUpdate(doc, update);
+    },
+    null,
+    false,
+  );
+}
+
 /** Forgets structs that wait for others: their sender is asked for everything, so they come again. Whether there were any. */
 export function dropPending(doc: Y.Doc): boolean {
   if (doc.store.pendingStructs === null && doc.store.pendingDs === null) return false;

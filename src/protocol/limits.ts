@@ -26,6 +26,8 @@ export const LIMITS = {
   auth_messages_waiting_max: 8,
   /** Objects and arrays inside each other in one value that a Yjs client puts into a document. */
   yjs_value_depth_max: 256,
+  /** Steps over what others inserted at the same places, of one client's updates of a turn: about a second. */
+  yjs_conflicts_max: 5_000_000,
   /** Shared types inside each other. */
   yjs_type_depth_max: 256,
   /** Roots of a document. Yjs looks through all of them for the name of one, each time that it writes an item right under it. */
