@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { ConfigError, readConfig, readDatabaseUrl, SERVICES } from './config.ts';
+import { LIMITS } from './protocol/limits.ts';
 import { RATE_LIMITS, type Rate, type RateLimitKind, type RateLimitName } from './protocol/rate-limits.ts';
 
 const REQUIRED = {
@@ -186,6 +187,10 @@ test('limits of numbers are at the named bounds', () => {
   expect(readConfig({ ...REQUIRED, ACCESS_TOKEN_TTL: '1' }).access_token_ttl_s).toBe(1);
   expect(readConfig({ ...REQUIRED, ACCESS_TOKEN_TTL: String(86_400 * 30) }).access_token_ttl_s).toBe(2_592_000);
   expect(readConfig({ ...REQUIRED, NODE_ID: 'n'.repeat(64) }).node_id).toHaveLength(64);
+  for (const bytes of [LIMITS.document_bytes_min, LIMITS.document_bytes_max])
+    expect(readConfig({ ...REQUIRED, DOCUMENT_BYTES_MAX: String(bytes) }).document_bytes_max).toBe(bytes);
+  for (const bytes of [LIMITS.document_bytes_min - 1, LIMITS.document_bytes_max + 1])
+    expect(() => readConfig({ ...REQUIRED, DOCUMENT_BYTES_MAX: String(bytes) })).toThrow('DOCUMENT_BYTES_MAX');
 });
 
 test('a tool beside the server reads the database address alone', () => {

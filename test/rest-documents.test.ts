@@ -196,6 +196,18 @@ describe('the list of documents', () => {
   ])('refuses ?%s', async (query, field) => {
     expect(await refused('GET', `/v1/documents?${query}`, owner)).toBe(`VALIDATION_ERROR ${field}`);
   });
+
+  test(`shows page_items_default (${LIMITS.page_items_default}) of them unless told otherwise, and page_items_max (${LIMITS.page_items_max}) at most`, async () => {
+    const many = await server.register('of-many-documents');
+    const title = 'One of many';
+    for (let i = 0; i <= LIMITS.page_items_max; i++) await done(201, 'POST', '/v1/documents', many, { title });
+    const shown = async (query: string) => (await done(200, 'GET', `/v1/documents${query}`, many)).items.length;
+    expect(await shown('')).toBe(LIMITS.page_items_default);
+    expect(await shown(`?limit=${LIMITS.page_items_max}`)).toBe(LIMITS.page_items_max);
+    expect(await refused('GET', `/v1/documents?limit=${LIMITS.page_items_max + 1}`, many)).toBe(
+      'VALIDATION_ERROR /limit',
+    );
+  });
 });
 
 describe('deleting a document', () => {

@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test';
+import { LIMITS } from '../protocol/limits.ts';
 import { emailKey, isEmail, requireEmail } from './accounts-email.ts';
 
 test('an e-mail is one @ between a plain local part and a host of proper labels', () => {
@@ -40,6 +41,13 @@ test('an e-mail is one @ between a plain local part and a host of proper labels'
   ];
   expect(good.filter((email) => !isEmail(email))).toEqual([]);
   expect(bad.filter((email) => isEmail(email))).toEqual([]);
+});
+
+test(`an e-mail has email_chars_max (${LIMITS.email_chars_max}) characters and not one more`, () => {
+  const [local, label] = ['a'.repeat(64), 'b'.repeat(63)];
+  const longest = `${local}@${label}.${label}.${'c'.repeat(LIMITS.email_chars_max - 193)}`;
+  expect(longest).toHaveLength(LIMITS.email_chars_max);
+  expect([isEmail(longest), isEmail(`${longest}c`)]).toEqual([true, false]);
 });
 
 test('e-mails that differ in case, or in how an accent is composed, are one', () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import { ManualClock } from '../../base/clock.ts';
 import { seededRandom } from '../../base/random.ts';
 import { LIMITS, TIMES } from '../../protocol/limits.ts';
-import { type Item, type Packet, packetBytes, readItems, readPacket } from '../../protocol/node-wire.ts';
+import { type Item, itemsBytes, type Packet, packetBytes, readItems, readPacket } from '../../protocol/node-wire.ts';
 import { Link } from './link.ts';
 
 type Half = Pick<Packet, 'ack' | 'data'>;
@@ -76,7 +76,7 @@ test('a packet that is lost is sent again, later each time, until it is acknowle
   expect(pair.one.unanswered_ms).toBe(0);
 });
 
-test('a message larger than a packet travels in pieces, of which so many are on their way at a time', () => {
+test('a message larger than link_packet_bytes_max travels in pieces, of which link_flying_bytes_max are on their way at a time', () => {
   const pair = new Pair();
   let most = 0;
   pair.fate = (packet) => {
@@ -95,7 +95,7 @@ test('a message larger than a packet travels in pieces, of which so many are on 
   expect(pair.at.two).toEqual([{ t: 'update', doc: 'd', m: 1, update, whole: true }]);
 });
 
-test(`more than ${LIMITS.link_waiting_bytes_max} bytes that wait are too much`, () => {
+test(`more than link_waiting_bytes_max (${LIMITS.link_waiting_bytes_max}) bytes that wait are too much`, () => {
   const pair = new Pair();
   pair.fate = () => [];
   const update = new Uint8Array(LIMITS.link_waiting_bytes_max - 200);
@@ -106,6 +106,33 @@ test(`more than ${LIMITS.link_waiting_bytes_max} bytes that wait are too much`, 
   pair.clock.advance(1);
   expect(pair.overflowed).toBe(1);
 });
+
+test(`link_early_packets_max (${LIMITS.link_early_packets_max}) packets that came too early are kept; one more has to come again`, () => {
+  const pair = new Pair();
+  const hear = (seq: number): void =>
+    pair.two.receive({ ack: null, data: { seq, more: false, bytes: itemsBytes([leave(seq)]) } });
+  const last = LIMITS.link_early_packets_max + 1;
+  for (let seq = 2; seq <= last + 1; seq++) hear(seq);
+  hear(1);
+  expect(numbers(pair.at.two).at(-1)).toBe(last);
+  hear(last + 1);
+  expect(numbers(pair.at.two)).toEqual(Array.from({ length: last + 1 }, (_, i) => i + 1));
+});
+
+for (const count of [LIMITS.link_resend_packets_max, LIMITS.link_resend_packets_max + 1])
+  test(`of ${count} packets that nobody acknowledges link_resend_packets_max (${LIMITS.link_resend_packets_max}) are sent again at a time`, () => {
+    const pair = new Pair();
+    pair.fate = () => [];
+    for (let m = 0; m < count; m++) {
+      pair.one.post(leave(m));
+      pair.one.flush();
+    }
+    pair.clock.advance(TIMES.link_resend_ms + 1);
+    expect([pair.sent.length, pair.resent]).toEqual([
+      count + LIMITS.link_resend_packets_max,
+      LIMITS.link_resend_packets_max,
+    ]);
+  });
 
 test('a link that was closed delivers and sends nothing', () => {
   const pair = new Pair();
