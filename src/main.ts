@@ -15,7 +15,7 @@ import { ADMIN_PATH, BOARD_PATH } from './http/admin-guard.ts';
 import { createHttpApp } from './http/app.ts';
 import type { EndpointServices } from './http/endpoint.ts';
 import { HttpLimits } from './http/limits.ts';
-import { addressOf, hasHost, rememberPeer } from './http/request.ts';
+import { addressed, addressOf, hasHost, rememberPeer } from './http/request.ts';
 import { TIMES } from './protocol/limits.ts';
 import { createCollaborationService } from './services/collaboration.ts';
 import { createRateLimits } from './services/limits.ts';
@@ -83,8 +83,9 @@ export async function startServer(node: NodeParts): Promise<Running> {
     // Bun's own page about an error would show our source.
     development: false,
     websocket: doors.handlers,
-    fetch(request, bun) {
-      rememberPeer(request, bun.requestIP(request)?.address ?? '');
+    fetch(received, bun) {
+      const request = addressed(received);
+      rememberPeer(request, bun.requestIP(received)?.address ?? '');
       const ip = addressOf(request, config.trust_proxy);
       const taken = runs('collaboration') && hasHost(request) ? doors.take(request, bun, ip) : null;
       if (taken !== null) return taken;

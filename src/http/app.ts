@@ -201,6 +201,7 @@ function finish(parts: HttpParts, request: Request, path: string, exchange: Exch
 
 /** Whether a browser takes the origin for one that nobody listens in to; to others this policy is an error in its console. */
 function isTrustworthy(request: Request): boolean {
+  if (!hasHost(request)) return false;
   const { protocol, hostname } = new URL(request.url);
   // Whoever makes this header up gets one more in the answer.
   const told = request.headers.get('x-forwarded-proto')?.split(',').at(-1)?.trim();

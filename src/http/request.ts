@@ -49,6 +49,7 @@ export class Exchange implements RequestContext {
   readonly request_id: string;
   readonly ip: string;
   readonly user_agent: string | null;
+  readonly clock: Clock;
   /** Monotonic milliseconds at arrival. */
   readonly started_at: number;
   /** Template of the route that took the request, null while none has. */
@@ -64,6 +65,7 @@ export class Exchange implements RequestContext {
     this.request_id = named !== null && REQUEST_ID.test(named) ? named : parts.random.id();
     this.ip = addressOf(request, parts.trust_proxy);
     this.user_agent = request.headers.get('user-agent')?.slice(0, USER_AGENT_CHARS_MAX) ?? null;
+    this.clock = parts.clock;
     this.started_at = parts.clock.monotonic();
     this.#root = parts.log;
   }
@@ -101,6 +103,12 @@ export function rememberPeer(request: Request, ip: string): void {
 /** Whether the request's address is one: Bun makes it of the Host header, whatever the caller wrote there. */
 export function hasHost(request: Request): boolean {
   return URL.canParse(request.url);
+}
+
+/** HTTP/1.0 lets a caller leave the header out, as health checks of some balancers do: what has none is asked of us. */
+export function addressed(request: Request): Request {
+  if (hasHost(request) || request.headers.has('host')) return request;
+  return new Request(`http://localhost${request.url}`, request);
 }
 
 /** A socket that listens on both families sees IPv4 callers as `::ffff:192.0.2.1`. */

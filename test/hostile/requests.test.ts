@@ -159,6 +159,14 @@ describe('requests that are not as they should be are refused, or answered as wh
   });
 });
 
+test('a caller of HTTP/1.0 may leave the Host out, as health checks do; one of HTTP/1.1 may not', async () => {
+  expect((await say(['GET /readyz HTTP/1.0'])).status).toBe(200);
+  const me = ['GET /v1/users/me HTTP/1.0', `Authorization: Bearer ${owner.token}`];
+  expect((await say(me)).body).toContain(owner.email);
+  expect((await say(['GET /readyz HTTP/1.1'])).status).toBe(400);
+  expect((await say(['GET /readyz HTTP/1.1', 'Host: ['])).status).toBe(422);
+});
+
 describe('a body is where its length says, and no request hides in another', () => {
   const post = (...more: readonly string[]) => [
     'POST /v1/documents HTTP/1.1',
