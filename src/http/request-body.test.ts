@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { connect } from 'node:net';
-import { handle, json, sender, serveToy } from '../../test/support/toy-http.ts';
-import { LIMITS } from '../protocol/limits.ts';
+import { clock, handle, json, sender, serveToy } from '../../test/support/toy-http.ts';
+import { LIMITS, TIMES } from '../protocol/limits.ts';
 
 let server: ReturnType<typeof serveToy>;
 beforeAll(() => {
@@ -173,6 +173,30 @@ describe('the size of a body', () => {
   test('does not matter where no body is asked for', async () => {
     const init = { body: 'anything, of any type', headers: { authorization } };
     expect((await send('DELETE', '/user', init)).response.status).toBe(200);
+  });
+
+  test('does not buy time without end: what has not arrived by then is not waited for', async () => {
+    const patience_ms = TIMES.body_patience_ms + (64 / LIMITS.body_bytes_per_second_min) * 1000;
+    const { promise: stalled, resolve: stall } = Promise.withResolvers<void>();
+    let asked = 0;
+    const body = new ReadableStream({
+      pull(controller) {
+        asked += 1;
+        if (asked === 1) controller.enqueue(Buffer.from('"'));
+        else stall();
+      },
+    });
+    const headers = { authorization, 'content-type': 'application/json' };
+    const answer = handle(new Request('http://concord/small', { method: 'POST', body, headers }));
+    await stalled;
+    // The reader asks within this turn.
+    await new Promise((resolve) => setImmediate(resolve));
+    clock.advance(patience_ms - 1);
+    expect(await Promise.race([answer, Promise.resolve('still waiting')])).toBe('still waiting');
+    clock.advance(1);
+    const response = await answer;
+    expect(response.status).toBe(422);
+    expect((await response.json()).error.details).toEqual([{ path: '', message: 'the body did not arrive in time' }]);
   });
 
   test('a body that breaks off harms nobody', async () => {

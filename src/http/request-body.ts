@@ -1,9 +1,12 @@
 /**
  * Reads a body, JSON or a form, strictly and within bounds. The bytes are counted as they arrive: `Content-Length` is only the
  * caller's word, and may be absent. Reading stops at the first byte too many, so memory stays bounded by the limit
- * whatever is sent.
+ * whatever is sent; and when its time is up, so that whoever sends a byte now and then does not hold that memory for ever.
  */
+import { TIMED_OUT, within } from '../base/clock.ts';
 import { ConcordError, invalidField } from '../protocol/errors.ts';
+import { LIMITS, TIMES } from '../protocol/limits.ts';
+import { exchangeOf } from './request.ts';
 
 /** `application/json`, alone or with a charset of UTF-8 (JSON has no other: RFC 8259 section 8.1). */
 const JSON_CONTENT = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*$/i;
@@ -41,14 +44,22 @@ async function readBytes(request: Request, bytes_max: number): Promise<Uint8Arra
   let total = 0;
   if (request.body === null) return new Uint8Array();
   const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader();
+  const { clock } = exchangeOf(request);
+  const ends_at = clock.monotonic() + TIMES.body_patience_ms + (bytes_max / LIMITS.body_bytes_per_second_min) * 1000;
+  const read = async () => {
+    const step = await within(clock, Math.max(0, ends_at - clock.monotonic()), reader.read());
+    if (step === TIMED_OUT) throw invalidField('', 'the body did not arrive in time');
+    return step;
+  };
   try {
-    for (let step = await reader.read(); !step.done; step = await reader.read()) {
+    for (let step = await read(); !step.done; step = await read()) {
       total += step.value.byteLength;
       if (total > bytes_max) throw tooLarge(bytes_max);
       chunks.push(step.value);
     }
   } catch (error) {
-    await reader.cancel().catch(() => {});
+    // Not awaited: of a caller who sends nothing it may not settle.
+    void reader.cancel().catch(() => {});
     throw error instanceof ConcordError ? error : invalidField('', 'the body ended before all of it arrived');
   }
   return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, total);

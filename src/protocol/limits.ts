@@ -7,6 +7,8 @@ export const LIMITS = {
   body_bytes_max: 1024 * 1024,
   /** The body of a document's creation, which may carry content. */
   create_body_bytes_max: 16 * 1024 * 1024,
+  /** How fast a body has to come, were it as long as it may be; {@link TIMES}.body_patience_ms comes on top. */
+  body_bytes_per_second_min: 64 * 1024,
   title_chars_max: 255,
   display_name_chars_max: 100,
   email_chars_max: 254,
@@ -106,6 +108,8 @@ export const LIMITS = {
 
 /** Times of the running system, in milliseconds unless the name says otherwise. */
 export const TIMES = {
+  /** A request's body is waited for at least this long. */
+  body_patience_ms: 20_000,
   /** Without any frame for 30 s a y-websocket client reconnects: stay well below. */
   keep_alive_ms: 20_000,
   /** How long a reader of whom much waits may seem not to read. */

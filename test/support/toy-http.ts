@@ -125,7 +125,8 @@ endpoint(app, services, {
   },
 });
 
-const clock = new ManualClock();
+/** The time of the toy server. */
+export const clock = new ManualClock();
 const log = createLog({
   level: 'info',
   service: 'test',
