@@ -154,6 +154,20 @@ test('one closed by what it delivers stops there', () => {
   expect(numbers(took)).toEqual([1]);
 });
 
+test('a bus that was away for long is made up for soon after it is back', () => {
+  const pair = new Pair();
+  pair.fate = () => [];
+  for (let m = 0; m < 3_000; m++) {
+    pair.one.post(leave(m));
+    pair.clock.advance(10);
+  }
+  expect(pair.at.two).toEqual([]);
+  pair.fate = () => [1];
+  pair.clock.advance(TIMES.link_resend_max_ms + 1_000);
+  expect(numbers(pair.at.two)).toEqual(Array.from({ length: 3_000 }, (_, m) => m));
+  expect(pair.one.unanswered_ms).toBe(0);
+});
+
 describe('whatever the bus loses, repeats and delays', () => {
   for (const seed of [1, 2, 3, 4, 5, 6, 7, 8])
     test(`all arrives once and in order (seed ${seed})`, () => {

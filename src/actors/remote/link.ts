@@ -5,7 +5,8 @@
  * What is posted in one turn of the event loop leaves together. Packets are numbered from 1; the receiver takes them in
  * order, keeps a few that came too early, and says up to where it has all, along with its own packets or alone a moment
  * later. What is not acknowledged in time is sent again, for as long as the link stands; so a silent bus delays and never
- * loses. How much may be on its way is bounded, and so is what may wait: the posts beyond that break the link.
+ * loses. A bus that was away for long has swallowed many packets: once the first of them are acknowledged the others follow
+ * at once, twice as many each time, and not a few at each patience's end. How much may be on its way is bounded, and so is what may wait: the posts beyond that break the link.
  *
  * A link ends when one of the two processes is gone (see switchboard.ts); then both ends forget it, and what was posted and
  * not delivered has an unknown fate. Nothing is ever carried over to another link.
@@ -26,6 +27,9 @@ export interface LinkParts {
   /** Counts packets that had to be sent again. */
   resent(packets: number): void;
 }
+
+/** So many packets at most are sent again between two acknowledgements. */
+const WINDOW_MAX = 1_024;
 
 interface Outgoing {
   readonly seq: number;
@@ -48,6 +52,10 @@ export class Link {
   #next_seq = 1;
   #resend: Timer | null = null;
   #patience_ms: number = TIMES.link_resend_ms;
+  /** What was sent up to here may be lost; of that everything up to `#resent_to` was sent again, `#window` packets at a time. */
+  #lost_to = 0;
+  #resent_to = 0;
+  #window: number = LIMITS.link_resend_packets_max;
   // Incoming.
   #received = 0;
   #early = new Map<number, NonNullable<Packet['data']>>();
@@ -167,6 +175,10 @@ export class Link {
     this.#patience_ms = TIMES.link_resend_ms;
     this.#resend?.cancel();
     this.#resend = null;
+    if ((this.#packets[0]?.seq ?? Number.POSITIVE_INFINITY) <= this.#lost_to) {
+      this.#window = Math.min(this.#window * 2, WINDOW_MAX);
+      this.#sendAgain();
+    }
     this.#fly();
   }
 
@@ -174,11 +186,24 @@ export class Link {
     this.#resend = this.#parts.clock.after(this.#patience_ms, () => {
       this.#resend = null;
       this.#patience_ms = Math.min(this.#patience_ms * 2, TIMES.link_resend_max_ms);
-      const again = this.#packets.slice(0, Math.min(this.#flying, LIMITS.link_resend_packets_max));
-      for (const packet of again) this.#send(packet);
-      this.#parts.resent(again.length);
+      this.#lost_to = this.#packets[this.#flying - 1]?.seq ?? 0;
+      this.#resent_to = 0;
+      this.#window = LIMITS.link_resend_packets_max;
+      this.#sendAgain();
       if (this.#flying > 0) this.#armResend();
     });
+  }
+
+  /** Sends what may be lost again, as far as the window reaches. */
+  #sendAgain(): void {
+    let count = 0;
+    for (const packet of this.#packets.slice(0, Math.min(this.#flying, this.#window))) {
+      if (packet.seq <= this.#resent_to || packet.seq > this.#lost_to) continue;
+      this.#resent_to = packet.seq;
+      this.#send(packet);
+      count += 1;
+    }
+    this.#parts.resent(count);
   }
 
   #ackAlone(): void {
