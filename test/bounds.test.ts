@@ -22,6 +22,7 @@ const SIZE = 'src/actors/document-size.test.ts';
 const PROOFS: Readonly<Record<keyof typeof LIMITS | keyof typeof CONTENT_LIMITS, Proof>> = {
   body_bytes_max: [DOCUMENTS, 'takes a body of 16 MiB and not a byte more; any other route takes 1 MiB'],
   create_body_bytes_max: [DOCUMENTS, 'takes a body of 16 MiB and not a byte more; any other route takes 1 MiB'],
+  body_bytes_per_second_min: ['src/http/request-body.test.ts', 'does not buy time without end'],
   title_chars_max: [DOCUMENTS, 'takes a title of 255 characters, counted as code points'],
   display_name_chars_max: ['src/http/auth.test.ts', 'names what is wrong: the form of the e-mail, a weak password'],
   email_chars_max: ['src/domain/accounts-email.test.ts', 'an e-mail has email_chars_max'],

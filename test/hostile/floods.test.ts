@@ -4,6 +4,7 @@
  * what the attack did and what memory it cost. What is asserted has a wide margin, since the attackers have the same processors.
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { LIMITS } from '../../src/protocol/limits.ts';
 import { Concord, type Person } from '../faults/concord.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -24,8 +25,8 @@ import { Memory, p99, Typist } from './witness.ts';
 const EDITS_BEFORE = 100;
 const EDITS_DURING = 250;
 const MIB = 1024 * 1024;
-/** So much slower than before may be called undisturbed here, and so slow in any case. */
-const P99_MS_MAX = 1_000;
+/** An order of magnitude above what is aimed at, 100 ms. */
+const P99_MS_MAX = 3_000;
 
 let database: TestDatabase;
 let redis: TestRedis;
@@ -52,8 +53,8 @@ const ATTACKS: readonly (readonly [what: string, begin: Begin, growth_max: numbe
   ['edits that are refused', editFlood, 200 * MIB],
   ['Yjs updates', updateFlood, 300 * MIB],
   ['sockets without a good token', knocking, 200 * MIB],
-  // Five readers who may be owed 64 MiB each.
-  ['questions whose answers are not read', neverReading, 600 * MIB],
+  // All readers of a node may be owed `node_unsent_bytes_max` together.
+  ['questions whose answers are not read', neverReading, LIMITS.node_unsent_bytes_max + 500 * MIB],
 ];
 
 test.each(ATTACKS)(
