@@ -22,8 +22,8 @@ import {
 } from './floods.ts';
 import { Memory, p99, Typist } from './witness.ts';
 
-const EDITS_BEFORE = 100;
-const EDITS_DURING = 250;
+const EDITS_BEFORE = 60;
+const EDITS_DURING = 150;
 const MIB = 1024 * 1024;
 /** An order of magnitude above what is aimed at, 100 ms. */
 const P99_MS_MAX = 3_000;
