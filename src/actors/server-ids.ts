@@ -37,6 +37,8 @@ export function isLaterOwner(doc_id: string, client: number, own: number): boole
 
 /** Whether `client` is one that some owner of `doc_id` wrote under. */
 export function isServerClientId(doc_id: string, client: number): boolean {
+  // Those of clients, which is nearly all.
+  if (client < BASE) return false;
   const start = BASE + documentBits(doc_id) * EPOCHS;
   return client >= start && client < start + EPOCHS;
 }
