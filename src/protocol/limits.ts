@@ -115,7 +115,7 @@ export const TIMES = {
   /** How long a reader of whom much waits may seem not to read. */
   slow_reader_ms: 15_000,
   /** On the Hocuspocus door, where a socket opens without a token, somebody is to be let in within this time. */
-  sign_in_ms: 60_000,
+  sign_in_ms: 10_000,
   /** On that door, a document that cannot be had is tried again after this long, each time twice as long, up to the second. */
   reopen_min_ms: 250,
   reopen_max_ms: 5_000,

@@ -215,7 +215,7 @@ describe('the socket', () => {
     await down;
   });
 
-  test('H18: on which nobody was let in for 60 s is closed with 4401; one on which somebody was stays', async () => {
+  test('H18: on which nobody was let in for 10 s is closed with 4401; one on which somebody was stays', async () => {
     const [client, bare] = [await join(ada, doc_id), open()];
     client.send(messageFrame(doc_id, HOCUSPOCUS.CLOSE));
     await bare.open();
