@@ -140,8 +140,9 @@ describe('an open document', () => {
 
 describe('the socket', () => {
   test(`H14: hears a ping every ${TIMES.keep_alive_ms} ms, whatever its documents do, and may answer it`, async () => {
-    const [client, bare] = [await join(ada, doc_id), open()];
-    await bare.open();
+    const [client, bare] = [await join(ada, doc_id), await join(ada, doc_id)];
+    // Its document is gone, the socket stays.
+    bare.send(messageFrame(doc_id, HOCUSPOCUS.CLOSE));
     await server.later(TIMES.keep_alive_ms);
     await client.take('ping');
     await bare.take('ping');
