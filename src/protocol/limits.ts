@@ -33,7 +33,7 @@ export const LIMITS = {
   /** Shared types inside each other. */
   yjs_type_depth_max: 256,
   /** Roots of a document. Yjs looks through all of them for the name of one, each time that it writes an item right under it. */
-  yjs_roots_max: 256,
+  yjs_roots_max: 1_024,
   /** ClientIDs in an update that has to wait for others. Yjs goes over all of them again for each that does. */
   yjs_waiting_clients_max: 256,
   /** A presence state, as JSON. */
