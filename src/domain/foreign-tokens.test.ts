@@ -3,6 +3,7 @@ import { exportSPKI, importJWK, type JWTPayload, SignJWT } from 'jose';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
 import { TestIssuer } from '../../test/support/issuer.ts';
 import { addPerson } from '../../test/support/people.ts';
+import { until } from '../../test/support/until.ts';
 import { ManualClock } from '../base/clock.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
@@ -125,7 +126,7 @@ describe('a token of the identity provider', () => {
     issuer.told = issuer.told.filter(({ kid }) => kid !== gone.kid);
     clock.advance(KEYS_GOOD_MS);
     // Asked again in the background; until the answer is there the old keys are good.
-    for (let result = await tokens.verify(token); result.ok; result = await tokens.verify(token));
+    await until('the new keys', async () => !(await tokens.verify(token)).ok);
     expect(await tokens.verify(token)).toEqual(UNAUTHENTICATED);
   });
 });
