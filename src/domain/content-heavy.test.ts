@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import type { DeltaOps } from '../protocol/content/delta.ts';
 import { renderContent } from '../protocol/content/formats.ts';
 import { ConcordError } from '../protocol/errors.ts';
-import { importWherever, Line, performHeavy, renderWherever } from './content-heavy.ts';
+import { importWherever, performHeavy, renderWherever } from './content-heavy.ts';
 import { importContent } from './content-import.ts';
 
 const LARGE = 'Otters **swim**.\n\n'.repeat(6_000);
@@ -81,38 +81,4 @@ test('a task that fails for another reason than its content is a bug, not a refu
     },
   });
   expect(() => performHeavy({ kind: 'import', content })).toThrow('a bug');
-});
-
-describe('the line', () => {
-  /** Work that ends when it is told to. */
-  function held() {
-    const ends: (() => void)[] = [];
-    const work = () => new Promise<void>((resolve) => void ends.push(resolve));
-    return { ends, work };
-  }
-  const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
-
-  test('lets in as many as it may, the others in order, and turns the rest away', async () => {
-    const line = new Line(2, 1);
-    const { ends, work } = held();
-    const first = [line.run(work), line.run(work)];
-    const third = line.run(work);
-    expect(ends).toHaveLength(2);
-    await expect(line.run(work)).rejects.toMatchObject({ code: 'RATE_LIMITED', retry_after_s: 5 });
-    ends[0]?.();
-    await first[0];
-    await settle();
-    expect(ends).toHaveLength(3);
-    for (const end of ends) end();
-    await Promise.all([...first, third]);
-    await line.run(async () => {});
-  });
-
-  test('goes on when somebody fails', async () => {
-    const line = new Line(1, 1);
-    const failing = line.run(() => Promise.reject(new Error('no')));
-    const next = line.run(async () => 'done');
-    await expect(failing).rejects.toThrow('no');
-    expect(await next).toBe('done');
-  });
 });

@@ -6,6 +6,7 @@
  * Threads take cores from the event loop all the same, and each holds a whole document; so there are few at a time, for
  * the process as a whole, and those who would have to wait long are sent away with `RATE_LIMITED`.
  */
+import { Line } from '../base/line.ts';
 import { type DeltaOps, docLength } from '../protocol/content/delta.ts';
 import { renderContent, type TextFormat } from '../protocol/content/formats.ts';
 import { ConcordError, type FieldIssue, invalid } from '../protocol/errors.ts';
@@ -74,34 +75,6 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
 
-/** Lets a few at a time do something; the others wait, first come, first served. */
-export class Line {
-  #running = 0;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(
-    private readonly running_max: number,
-    private readonly waiting_max: number,
-  ) {}
-
-  /** Does `work` when it is its turn. Errors: RATE_LIMITED when the line is too long, and those of `work`. */
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running < this.running_max) this.#running += 1;
-    else if (this.#waiting.length < this.waiting_max)
-      // Whoever ends hands its place over, so it is not counted anew.
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else
-      throw new ConcordError('RATE_LIMITED', 'Too many large documents at once; try again.', undefined, RETRY_AFTER_S);
-    try {
-      return await work();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#running -= 1;
-      else next();
-    }
-  }
-}
-
 async function onThread<Result>(task: HeavyTask): Promise<Result> {
   const thread = new Worker(new URL('./content-thread.ts', import.meta.url).href);
   const outcome = await new Promise<HeavyOutcome<Result>>((resolve, reject) => {
@@ -113,4 +86,9 @@ async function onThread<Result>(task: HeavyTask): Promise<Result> {
   return outcome.result;
 }
 
-const line = new Line(THREADS_MAX, WAITING_MAX);
+const line = new Line({
+  running_max: THREADS_MAX,
+  waiting_max: WAITING_MAX,
+  full: () =>
+    new ConcordError('RATE_LIMITED', 'Too many large documents at once; try again.', undefined, RETRY_AFTER_S),
+});

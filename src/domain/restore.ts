@@ -18,6 +18,7 @@
 import type { DocumentGateway, TextAt } from '../actors/gateway.ts';
 import { diffBetween, rootsBetween } from '../actors/past/reader.ts';
 import type { Clock } from '../base/clock.ts';
+import { Line } from '../base/line.ts';
 import type { Random } from '../base/random.ts';
 import { type DeltaOps, docLength } from '../protocol/content/delta.ts';
 import { difference } from '../protocol/content/difference.ts';
@@ -29,7 +30,6 @@ import type { Database, Sql } from '../store/postgres.ts';
 import { findRestore, lockRestore } from '../store/versions.ts';
 import { requireRole } from './access.ts';
 import { eventOf } from './audit.ts';
-import { Line } from './content-heavy.ts';
 import { asQuestion } from './questions.ts';
 import { knownVersion, newVersion } from './versions.ts';
 
@@ -57,6 +57,8 @@ export interface Restored {
 const LINES = 4;
 /** Restores that may wait in one line. */
 const WAITING_MAX = 50;
+/** When those who are sent away may come again, seconds. */
+const RETRY_AFTER_S = 5;
 /** Heads that a restore is made against before it gives up: each was left behind by more edits than an owner remembers. */
 const TRIES_MAX = 3;
 /** Steps of comparing texts; beyond this the history tells the difference. Two million take some 30 ms. */
@@ -64,7 +66,15 @@ const COMPARE_COST_MAX = 2_000_000;
 
 /** Takes documents back. One per process. */
 export class Restores {
-  readonly #lines = Array.from({ length: LINES }, () => new Line(1, WAITING_MAX));
+  readonly #lines = Array.from(
+    { length: LINES },
+    () =>
+      new Line({
+        running_max: 1,
+        waiting_max: WAITING_MAX,
+        full: () => new ConcordError('RATE_LIMITED', 'Too many restores at once; try again.', undefined, RETRY_AFTER_S),
+      }),
+  );
 
   constructor(private readonly parts: RestoreParts) {}
 

@@ -98,9 +98,11 @@ export const LIMITS = {
   rights_rows_max: 1_000,
   /** Questions about the past that a node answers at a time: each may hold a connection and a thread. */
   history_questions_at_once_max: 4,
-  /** Those that wait for their turn, and those that one user may have under way, waiting ones included. */
-  history_questions_waiting_max: 64,
-  history_questions_per_user_max: 16,
+  /** Those that wait for their turn. */
+  history_questions_waiting_max: 256,
+  /** Those of one user that a node works on at a time or has in that line, and those that wait before it. */
+  history_questions_per_user_max: 4,
+  history_questions_per_user_waiting_max: 256,
   /** Rows and bytes of one group commit. */
   flush_rows_max: 4_096,
   flush_bytes_max: 16 * 1024 * 1024,

@@ -5,6 +5,7 @@
  * Threads are kept for the next question: starting one takes longer than most answers. There are few, each works on one
  * question at a time, and those who would have to wait long are sent away with `RATE_LIMITED`.
  */
+import { Line } from '../../base/line.ts';
 import { ConcordError } from '../../protocol/errors.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import { answering } from './answer.ts';
@@ -38,18 +39,7 @@ export async function answer<Q extends Question>(
   question: Q,
   gather: (feed: Feed) => Promise<void>,
 ): Promise<Answers[Q['kind']]> {
-  if (running < LIMITS.history_questions_at_once_max) running += 1;
-  else if (waiting.length >= LIMITS.history_questions_waiting_max)
-    throw new ConcordError('RATE_LIMITED', 'Too many questions at once; try again.', undefined, RETRY_AFTER_S);
-  // Whoever ends hands its place over, so it is not counted anew.
-  else await new Promise<void>((resolve) => waiting.push(resolve));
-  try {
-    return await answerNow(question, gather);
-  } finally {
-    const next = waiting.shift();
-    if (next === undefined) running -= 1;
-    else next();
-  }
+  return line.run(() => answerNow(question, gather));
 }
 
 async function answerNow<Q extends Question>(
@@ -121,5 +111,8 @@ class Thread {
 }
 
 const idle: Thread[] = [];
-const waiting: (() => void)[] = [];
-let running = 0;
+const line = new Line({
+  running_max: LIMITS.history_questions_at_once_max,
+  waiting_max: LIMITS.history_questions_waiting_max,
+  full: () => new ConcordError('RATE_LIMITED', 'Too many questions at once; try again.', undefined, RETRY_AFTER_S),
+});
