@@ -126,6 +126,14 @@ describe('renaming it', () => {
     expect(await idsSeenBy(owner_id, { typed: 'report' })).toEqual([document.id]);
   });
 
+  test('is answered with the title that was asked for, whoever else renames it at the same time', async () => {
+    const titles = Array.from({ length: 20 }, (_, n) => `Report ${n}`);
+    const renamed = await Promise.all(
+      titles.map((title) => renameDocument(parts, editor_id, document.id, title, SOURCE)),
+    );
+    expect(renamed.map(({ title }) => title)).toEqual(titles);
+  });
+
   test('is FORBIDDEN for a viewer, NOT_FOUND for a stranger', async () => {
     expect(await codeOf(renameDocument(parts, viewer_id, document.id, 'Report', SOURCE))).toBe('FORBIDDEN');
     expect(await codeOf(renameDocument(parts, stranger_id, document.id, 'Report', SOURCE))).toBe('NOT_FOUND');

@@ -121,13 +121,15 @@ export async function renameDocument(
   title: string,
   source: Source,
 ): Promise<Document> {
-  await underLock(parts.sql, doc_id, user_id, 'editor', async (sql) => {
+  // Read before the lock is let go: whoever renames it next does not speak in this answer.
+  const renamed = await underLock(parts.sql, doc_id, user_id, 'editor', async (sql) => {
     const before = await store.findTitle(sql, doc_id);
     await store.setTitle(sql, doc_id, title, new Date(parts.clock.now()));
-    const renamed = { action: 'document.renamed', actor_id: user_id, document_id: doc_id } as const;
-    await recordEvent(sql, eventOf(parts, source, { ...renamed, details: { from: before, to: title } }));
+    const event = { action: 'document.renamed', actor_id: user_id, document_id: doc_id } as const;
+    await recordEvent(sql, eventOf(parts, source, { ...event, details: { from: before, to: title } }));
+    return readDocument(sql, doc_id, user_id);
   });
-  return getDocument(parts, user_id, doc_id);
+  return { ...renamed, rev: await parts.gateway.rev(doc_id) };
 }
 
 /**
@@ -140,13 +142,14 @@ export async function deleteDocument(
   doc_id: string,
   source: Source,
 ): Promise<Document> {
-  await underLock(parts.sql, doc_id, user_id, 'owner', async (sql) => {
+  const deleted = await underLock(parts.sql, doc_id, user_id, 'owner', async (sql) => {
     await store.setDeleted(sql, doc_id, true, new Date(parts.clock.now()));
-    const deleted = { action: 'document.deleted', actor_id: user_id, document_id: doc_id, details: {} } as const;
-    await recordEvent(sql, eventOf(parts, source, deleted));
+    const event = { action: 'document.deleted', actor_id: user_id, document_id: doc_id, details: {} } as const;
+    await recordEvent(sql, eventOf(parts, source, event));
+    return readDocument(sql, doc_id, user_id);
   });
   parts.signals.send({ type: 'document_deleted', doc_id });
-  return readDocument(parts.sql, doc_id, user_id);
+  return deleted;
 }
 
 /**
@@ -162,13 +165,13 @@ export async function undeleteDocument(
   await requireOwner(parts.sql, doc_id, user_id);
   const back = await parts.sql.begin(async (sql) => {
     await store.lockDocument(sql, doc_id);
-    if (!(await requireOwner(sql, doc_id, user_id)).deleted) return false;
+    if (!(await requireOwner(sql, doc_id, user_id)).deleted) return null;
     await store.setDeleted(sql, doc_id, false, new Date(parts.clock.now()));
-    const undeleted = { action: 'document.undeleted', actor_id: user_id, document_id: doc_id, details: {} } as const;
-    await recordEvent(sql, eventOf(parts, source, undeleted));
-    return true;
+    const event = { action: 'document.undeleted', actor_id: user_id, document_id: doc_id, details: {} } as const;
+    await recordEvent(sql, eventOf(parts, source, event));
+    return readDocument(sql, doc_id, user_id);
   });
-  return back ? readDocument(parts.sql, doc_id, user_id) : getDocument(parts, user_id, doc_id);
+  return back ?? getDocument(parts, user_id, doc_id);
 }
 
 /** What an owner has on a document that may be deleted. Errors: NOT_FOUND, FORBIDDEN. */
