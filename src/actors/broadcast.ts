@@ -1,7 +1,8 @@
 /**
  * What leaves a document, to whom, in what form: one frame per turn for all Yjs members here, one event per revision for
  * JSON members here, one message per turn on `collab:<doc_id>` for the nodes that have other members, and for whoever
- * else subscribed there. That message names its sender's start, so that the last words of a lost owner can be told apart.
+ * else subscribed there. That message names the claim that its sender holds the document by: under another one the same
+ * revision may be another edit.
  */
 import { stringTogether } from '../protocol/strung-updates.ts';
 import { type AwarenessEntry, ackFrame, awarenessFrame, updateFrame } from '../protocol/yjs-wire.ts';
@@ -32,8 +33,7 @@ export class Broadcast {
   constructor(
     private readonly doc_id: string,
     private readonly fanout: Fanout,
-    private readonly boot_id: string,
-    private readonly head: () => { readonly epoch: number; readonly rev: number },
+    private readonly head: () => { readonly claim_id: string; readonly epoch: number; readonly rev: number },
   ) {}
 
   /** Whether anybody reads JSON events. */
@@ -100,8 +100,8 @@ export class Broadcast {
 
   /** `more`: further fields of the message, as JSON behind a comma. */
   #elsewhere(events: readonly string[], more = ''): void {
-    const { epoch, rev } = this.head();
-    const message = `{"v":1,"from":"${this.boot_id}","epoch":${epoch},"rev":${rev},"events":[${events.join(',')}]${more}}`;
+    const { claim_id, epoch, rev } = this.head();
+    const message = `{"v":1,"from":"${claim_id}","epoch":${epoch},"rev":${rev},"events":[${events.join(',')}]${more}}`;
     // What Redis does not take is counted by the fan-out; who listens there sees the gap in `rev`.
     this.fanout.remote(this.doc_id, message, this.#heard > 0, (subscribers) => {
       this.subscribers = subscribers;

@@ -25,8 +25,6 @@ import type { FoundEdit, RuntimeObserver, RuntimeParts } from './runtime-parts.t
 
 /** What a {@link Registry} is made of. */
 export interface RegistryParts {
-  /** Which start of the node this is. */
-  readonly boot_id: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -242,7 +240,6 @@ export class Registry implements DocumentFinder {
       this.#parts.subscribersElsewhere([doc_id]).catch(() => []),
     ]);
     const parts: RuntimeParts = {
-      boot_id: this.#parts.boot_id,
       clock,
       random,
       fanout,

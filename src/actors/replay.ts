@@ -9,6 +9,7 @@ import type { DocumentRuntime } from './runtime.ts';
 
 /** Edits behind a revision, as the channel carries them, up to `rev`, the head when it was asked. */
 export interface Replay {
+  readonly claim_id: string;
   readonly epoch: number;
   readonly rev: number;
   readonly edits: readonly string[];
@@ -25,7 +26,7 @@ export async function replayAfter(
   after: number,
 ): Promise<Replay | null> {
   const { doc_id, ledger, log } = runtime;
-  const { epoch, durable_rev } = ledger;
+  const { claim_id, epoch, durable_rev } = ledger;
   const rev = log.head;
   if (after > rev || rev - after > LIMITS.window_revs_max) return null;
   const status = runtime.statusEvent();
@@ -39,5 +40,5 @@ export async function replayAfter(
     withUpdate({ update, event: editEvent(doc_id, { user_id, client_id, seq }, rev, delta, created_at.getTime()) }),
   );
   edits.push(...unwritten);
-  return edits.length === rev - after ? { epoch, rev, edits, status } : null;
+  return edits.length === rev - after ? { claim_id, epoch, rev, edits, status } : null;
 }

@@ -6,8 +6,6 @@ import type { Fanout } from './member.ts';
 
 /** What the node lends to each of its documents. */
 export interface RuntimeParts {
-  /** Which start of the node this is. */
-  readonly boot_id: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly fanout: Fanout;

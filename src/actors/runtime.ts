@@ -68,7 +68,10 @@ export class DocumentRuntime {
     this.log = new EditLog(doc_id, ledger, window);
     this.#parts = parts;
     const { clock, random, fanout } = parts;
-    this.#broadcast = new Broadcast(doc_id, fanout, parts.boot_id, () => ({ epoch: ledger.epoch, rev: this.log.head }));
+    this.#broadcast = new Broadcast(doc_id, fanout, () => {
+      const { claim_id, epoch } = ledger;
+      return { claim_id, epoch, rev: this.log.head };
+    });
     this.#acks = new Acks({
       doc_id,
       clock,

@@ -80,6 +80,7 @@ export type ToGateway =
   | {
       readonly t: 'replay';
       readonly doc: string;
+      readonly claim_id: string;
       readonly epoch: number;
       readonly rev: number;
       readonly edits: readonly string[];

@@ -80,7 +80,6 @@ export function createCollaborationService(
   const publisher = new EventPublisher(redis.channels, clock);
   const fanout = new TopicFanout(publisher, () => metrics.redis_publish_failures.inc());
   const registry = new Registry({
-    boot_id: identity.boot_id,
     clock,
     random,
     log,

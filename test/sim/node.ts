@@ -191,7 +191,6 @@ export class SimNode {
       }),
     );
     const registry = new Registry({
-      boot_id: identity.boot_id,
       clock,
       random,
       log,

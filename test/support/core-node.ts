@@ -85,7 +85,6 @@ export class CoreNode {
     });
     const { counted } = this;
     this.registry = new Registry({
-      boot_id: node.boot_id,
       clock,
       random,
       log,

@@ -46,7 +46,6 @@ export class RuntimeRig {
     this.ledger = new HandLedger(this.doc_id, () => this.clock.monotonic());
     const replica = new Replica(this.doc_id, serverClientId(this.doc_id, 1), EMPTY_STATE, []);
     this.runtime = new DocumentRuntime(this.doc_id, replica, this.ledger, new EditWindow(0), {
-      boot_id: 'boot',
       clock: this.clock,
       random: this.random,
       fanout: this.stage,

@@ -19,7 +19,7 @@ beforeEach(() => {
 const edit = (rev: number): ChannelEvent => ({ type: 'edit', changes: { rev }, update: 'AQID' });
 
 function message(rev: number, events: readonly ChannelEvent[], more: Partial<ChannelMessage> = {}): ChannelMessage {
-  return { from: 'boot', epoch: 1, rev, events, ...more };
+  return { from: 'claim', epoch: 1, rev, events, ...more };
 }
 
 const revs = (): number[] => pieces.filter((piece) => piece.edit).map(({ rev }) => rev);
@@ -27,18 +27,29 @@ const revs = (): number[] => pieces.filter((piece) => piece.edit).map(({ rev }) 
 test('before it begins it keeps what comes, and then goes on from where it begins', () => {
   for (const rev of [1, 2, 3]) stream.take(message(rev, [edit(rev)]), 0);
   expect(pieces).toEqual([]);
-  stream.begin(2, 1, 0);
+  stream.begin(2, 'claim', 0);
   expect([revs(), stream.rev]).toEqual([[3], 3]);
 });
 
-test('what an earlier epoch said before it begins is forgotten', () => {
+test('what was said under another claim before it begins is forgotten, be it of a later epoch', () => {
+  stream.take(message(3, [edit(3)], { from: 'another' }), 0);
+  stream.take(message(3, [edit(3)], { from: 'another', epoch: 2 }), 0);
+  stream.begin(2, 'claim', 0);
+  expect([revs(), missing, stream.rev]).toEqual([[], [], 2]);
+});
+
+test('begun again it knows nothing of what it said, and asks for nothing', () => {
+  stream.begin(0, 'claim', 0);
   stream.take(message(3, [edit(3)]), 0);
-  stream.begin(2, 2, 0);
-  expect([revs(), missing]).toEqual([[], []]);
+  stream.restart();
+  stream.take(message(7, [edit(7)], { from: 'another', epoch: 2 }), 0);
+  stream.begin(6, 'another', 0);
+  expect([revs(), missing, stream.repairing]).toEqual([[7], [0], false]);
+  expect([stream.since(5), stream.since(6)?.length]).toEqual([null, 1]);
 });
 
 test('an edit is for JSON members without its bytes, and for Yjs members the bytes', () => {
-  stream.begin(0, 1, 0);
+  stream.begin(0, 'claim', 0);
   stream.take(message(1, [edit(1)]), 0);
   expect(pieces).toMatchObject([
     { rev: 1, event: '{"type":"edit","changes":{"rev":1}}', update: Buffer.from([1, 2, 3]) },
@@ -46,13 +57,13 @@ test('an edit is for JSON members without its bytes, and for Yjs members the byt
 });
 
 test('repeated messages change nothing', () => {
-  stream.begin(0, 1, 0);
+  stream.begin(0, 'claim', 0);
   for (const rev of [1, 1, 2, 1, 2]) stream.take(message(rev, [edit(rev)]), 0);
   expect(revs()).toEqual([1, 2]);
 });
 
 test('a gap between messages is asked for once, and what came meanwhile follows on what is told', () => {
-  stream.begin(0, 1, 0);
+  stream.begin(0, 'claim', 0);
   for (const rev of [1, 3, 4]) stream.take(message(rev, [edit(rev)]), 0);
   expect([revs(), missing, stream.repairing]).toEqual([[1], [1], true]);
   stream.repaired([edit(2), edit(3)], 0);
@@ -60,7 +71,7 @@ test('a gap between messages is asked for once, and what came meanwhile follows 
 });
 
 test('a gap inside a message delivers what leads up to it', () => {
-  stream.begin(0, 1, 0);
+  stream.begin(0, 'claim', 0);
   stream.take(message(3, [edit(1), edit(3)]), 0);
   expect([revs(), missing]).toEqual([[1], [1]]);
   stream.repaired([edit(2)], 0);
@@ -68,7 +79,7 @@ test('a gap inside a message delivers what leads up to it', () => {
 });
 
 test('a beacon shows that the last message was lost', () => {
-  stream.begin(0, 1, 0);
+  stream.begin(0, 'claim', 0);
   stream.take(message(1, []), 0);
   expect(missing).toEqual([0]);
   stream.repaired([edit(1)], 0);
@@ -76,7 +87,7 @@ test('a beacon shows that the last message was lost', () => {
 });
 
 test('what is told too little of is asked for again', () => {
-  stream.begin(0, 1, 0);
+  stream.begin(0, 'claim', 0);
   stream.take(message(3, [edit(3)]), 0);
   stream.repaired([edit(1)], 0);
   expect(missing).toEqual([0, 1]);
@@ -85,7 +96,7 @@ test('what is told too little of is asked for again', () => {
 });
 
 test('other events and awareness keep their place between the edits', () => {
-  stream.begin(0, 1, 0);
+  stream.begin(0, 'claim', 0);
   stream.take(message(1, [edit(1)]), 0);
   stream.take(message(1, [{ type: 'ack', rev: 1, epoch: 1 }], { awareness: Buffer.from([9]).toString('base64') }), 0);
   stream.take(message(2, [edit(2)]), 0);
@@ -98,7 +109,7 @@ test('other events and awareness keep their place between the edits', () => {
 });
 
 test('whoever joins at a revision is given what came since', () => {
-  stream.begin(5, 1, 0);
+  stream.begin(5, 'claim', 0);
   for (const rev of [6, 7, 8]) stream.take(message(rev, [edit(rev)]), 0);
   stream.take(message(8, [{ type: 'presence' }]), 0);
   expect(stream.since(6)?.map(({ rev, edit: is }) => [rev, is])).toEqual([
@@ -111,7 +122,7 @@ test('whoever joins at a revision is given what came since', () => {
 });
 
 test('the past is kept for a while only', () => {
-  stream.begin(0, 1, 0);
+  stream.begin(0, 'claim', 0);
   stream.take(message(1, [edit(1)]), 0);
   stream.take(message(2, [edit(2)]), TIMES.stream_kept_ms);
   stream.prune(TIMES.stream_kept_ms + 1);
@@ -120,7 +131,7 @@ test('the past is kept for a while only', () => {
 });
 
 test(`the past holds stream_kept_messages_max (${LIMITS.stream_kept_messages_max}) pieces at most`, () => {
-  stream.begin(0, 1, 0);
+  stream.begin(0, 'claim', 0);
   const last = LIMITS.stream_kept_messages_max + 1;
   for (let rev = 1; rev <= last; rev++) stream.take(message(rev, [edit(rev)]), 0);
   stream.prune(0);
@@ -136,7 +147,7 @@ function editOf(rev: number, bytes: number): ChannelEvent {
 for (const more of [0, 1])
   test(`the past holds stream_kept_bytes_max (${LIMITS.stream_kept_bytes_max}) bytes${more === 0 ? '' : ', and of more the latest'}`, () => {
     const half = LIMITS.stream_kept_bytes_max / 2;
-    stream.begin(0, 1, 0);
+    stream.begin(0, 'claim', 0);
     stream.take(message(1, [editOf(1, half)]), 0);
     stream.take(message(2, [editOf(2, half + more)]), 0);
     stream.prune(0);
@@ -147,7 +158,7 @@ for (const more of [0, 1])
 test(`what waits for a gap to be filled is at most stream_kept_messages_max (${LIMITS.stream_kept_messages_max}) messages; what is dropped is asked for`, () => {
   const last = LIMITS.stream_kept_messages_max;
   for (let rev = 1; rev <= last + 1; rev++) stream.take(message(rev, [edit(rev)]), 0);
-  stream.begin(0, 1, 0);
+  stream.begin(0, 'claim', 0);
   expect([stream.rev, missing]).toEqual([last, []]);
   stream.take(message(last + 2, [edit(last + 2)]), 0);
   expect(missing).toEqual([last]);
@@ -156,14 +167,14 @@ test(`what waits for a gap to be filled is at most stream_kept_messages_max (${L
 test('what waits is not added to once it has stream_kept_bytes_max bytes', () => {
   const large = LIMITS.stream_kept_bytes_max;
   for (const rev of [1, 2]) stream.take(message(rev, [editOf(rev, large)]), 0);
-  stream.begin(0, 1, 0);
+  stream.begin(0, 'claim', 0);
   expect(stream.rev).toBe(1);
 });
 
 test('a doubt asks at once, and once', () => {
   stream.doubt();
   expect(missing).toEqual([]);
-  stream.begin(4, 1, 0);
+  stream.begin(4, 'claim', 0);
   stream.doubt();
   stream.doubt();
   expect(missing).toEqual([4]);

@@ -9,7 +9,7 @@ import { LIMITS, TIMES } from '../../protocol/limits.ts';
 
 /** A message of `collab:<doc_id>`. */
 export interface ChannelMessage {
-  /** Which start of a node sent it. */
+  /** The claim that its sender holds the document by. */
   readonly from: string;
   readonly epoch: number;
   /** The head when it was sent. */
@@ -81,15 +81,27 @@ export class EventStream {
     return this.#repairing;
   }
 
-  /** The stream begins at a revision: what came before counts as delivered, and what an earlier epoch said as lost. */
-  begin(rev: number, epoch: number, now: number): void {
+  /**
+   * The stream begins at a revision under a claim: what came before counts as delivered, and what was said under another
+   * claim as never said.
+   */
+  begin(rev: number, claim_id: string, now: number): void {
+    const waiting = this.#waiting.filter((message) => message.from === claim_id);
+    this.restart();
     this.rev = rev;
+    this.#kept_from = rev;
+    this.#waiting = waiting;
+    this.#drain(now);
+  }
+
+  /** Forgets all that was said. It begins again with the next who joins. */
+  restart(): void {
+    this.rev = null;
     this.#kept = [];
     this.#kept_bytes = 0;
-    this.#kept_from = rev;
     this.#repairing = false;
-    this.#waiting = this.#waiting.filter((message) => message.epoch >= epoch);
-    this.#drain(now);
+    this.#waiting = [];
+    this.#waiting_bytes = 0;
   }
 
   /** Takes a message of the channel. `now` is monotonic. */

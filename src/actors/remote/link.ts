@@ -6,7 +6,8 @@
  * order, keeps a few that came too early, and says up to where it has all, along with its own packets or alone a moment
  * later. What is not acknowledged in time is sent again, for as long as the link stands; so a silent bus delays and never
  * loses. A bus that was away for long has swallowed many packets: once the first of them are acknowledged the others follow
- * at once, twice as many each time, and not a few at each patience's end. How much may be on its way is bounded, and so is what may wait: the posts beyond that break the link.
+ * at once, twice as many each time, and not a few at each patience's end. How much may be on its way is bounded, and so is
+ * what may wait: the posts beyond that break the link.
  *
  * A link ends when one of the two processes is gone (see switchboard.ts); then both ends forget it, and what was posted and
  * not delivered has an unknown fate. Nothing is ever carried over to another link.

@@ -7,8 +7,10 @@
  * that waits here until the channel has brought what led up to it. Whoever joins is given from the recent past of the
  * stream what came after the owner seated them.
  *
- * It ends when the owner lets its members go, when another start of a node speaks for the document, or when the link
- * breaks: its sockets are closed with 1012, come back to whoever owns the document then, and send what was not acked.
+ * It ends when the owner lets its members go, when somebody speaks for the document under another claim, be it the same
+ * node, or when the link breaks: its sockets are closed with 1012, come back to whoever owns the document then, and send
+ * what was not acked. Nothing that is said under one claim confirms what was seen under another: the same revision may be
+ * another edit.
  */
 import type { Clock } from '../../base/clock.ts';
 import { isoTime, TIMED_OUT, within } from '../../base/clock.ts';
@@ -187,8 +189,8 @@ export class RemoteDocument implements DocumentHandle {
         return;
       }
       case 'replay':
-        if (item.rev < (this.#stream.rev ?? 0)) return this.#diverged();
-        this.#epoch = Math.max(this.#epoch, item.epoch);
+        if (this.#claim_id === '') return;
+        if (item.claim_id !== this.#claim_id) return this.#diverged();
         this.#repair_since = null;
         this.#parts.gap('repaired');
         this.#stream.repaired(
@@ -206,12 +208,15 @@ export class RemoteDocument implements DocumentHandle {
   /** Takes a message of the channel. */
   hear(message: ChannelMessage): void {
     if (this.#ended || message.epoch < this.#epoch) return;
-    if (message.from !== this.link.owner.boot_id) {
-      // Whoever speaks under a later epoch owns the document now; under the same one it is somebody's echo.
-      if (message.epoch > this.#epoch && this.#epoch > 0) this.end(CLOSE.RESTART, 'the document moved; reconnect');
-      return;
+    if (this.#claim_id !== '' && message.from !== this.#claim_id) {
+      // An epoch has one claim only.
+      if (message.epoch === this.#epoch) return;
+      if (this.#anyoneJoined()) return this.#diverged();
+      // Those who are still joining may be seated under the new claim; they begin with what comes from now on.
+      this.#claim_id = '';
+      this.#repair_since = null;
+      this.#stream.restart();
     }
-    if (message.epoch > this.#epoch && message.rev < (this.#stream.rev ?? 0)) return this.#diverged();
     this.#epoch = message.epoch;
     this.#heard_at = this.#parts.clock.monotonic();
     this.#stream.take(message, this.#heard_at);
@@ -317,18 +322,23 @@ export class RemoteDocument implements DocumentHandle {
   /** Begins the stream with the first who joins by a claim. False when that ended the document. */
   #begins({ at, epoch, claim_id }: Extract<MemberItem, { readonly t: 'joined' }>): boolean {
     if (claim_id === this.#claim_id) return true;
-    if ([...this.#seats.values()].some((seat) => seat.joined)) {
+    // A later epoch was heard of: whoever seats members by this one has lost the document and does not know yet.
+    if (epoch < this.#epoch || this.#anyoneJoined()) {
       this.#diverged();
       return false;
     }
     this.#claim_id = claim_id;
-    this.#epoch = Math.max(this.#epoch, epoch);
+    this.#epoch = epoch;
     this.#repair_since = null;
-    this.#stream.begin(at, epoch, this.#parts.clock.monotonic());
+    this.#stream.begin(at, claim_id, this.#parts.clock.monotonic());
     return true;
   }
 
-  /** The owner began anew, and what it lost may have been seen here. */
+  #anyoneJoined(): boolean {
+    return [...this.#seats.values()].some((seat) => seat.joined);
+  }
+
+  /** The document was claimed anew, and what was lost with the claim before may have been seen here. */
   #diverged(): void {
     this.end(CLOSE.RESTART, 'the document was opened afresh; reconnect');
   }

@@ -3,7 +3,7 @@
  * reads asks the owner too, since only it knows what is not on disk yet. A document that nobody owns is read from storage,
  * by whichever node is asked; for an edit it is claimed by a node that runs actors.
  */
-import { ConcordError } from '../../protocol/errors.ts';
+import { ConcordError, unavailable } from '../../protocol/errors.ts';
 import { TIMES } from '../../protocol/limits.ts';
 import type { PresenceEntry } from '../../protocol/messages.ts';
 import type { NodeIdentity } from '../../store/heads.ts';
@@ -104,5 +104,8 @@ export function answerCall(local: DocumentGateway, name: string, args: readonly 
       return local.committed(first, rev);
     case 'presence':
       return local.presence(first);
+    default:
+      // A node of a later version asks what this one does not know yet.
+      return Promise.reject(unavailable());
   }
 }
