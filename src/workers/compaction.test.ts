@@ -276,12 +276,4 @@ describe('large questions are answered on a thread, and alike', () => {
     await db.sql`UPDATE document_segments SET deltas = ${kept?.deltas ?? ''} WHERE doc_id = ${typed.doc_id} AND to_rev = 100`;
     expect(await typed.faults([70])).toEqual([]);
   });
-
-  test('too many at once are sent away', async () => {
-    const typed = await Typed.new(300, { chars: 400 });
-    const asked = Array.from({ length: 80 }, () => textAt(db.sql, typed.doc_id, 150).then(() => 'answered', String));
-    const outcomes = await Promise.all(asked);
-    expect(outcomes.filter((one) => one === 'answered').length).toBe(68);
-    expect(outcomes.filter((one) => one.includes('Too many')).length).toBe(12);
-  });
 });

@@ -7,10 +7,9 @@
  * that waits here until the channel has brought what led up to it. Whoever joins is given from the recent past of the
  * stream what came after the owner seated them.
  *
- * It ends when the owner lets its members go, when somebody speaks for the document under another claim, be it the same
- * node, or when the link breaks: its sockets are closed with 1012, come back to whoever owns the document then, and send
- * what was not acked. Nothing that is said under one claim confirms what was seen under another: the same revision may be
- * another edit.
+ * It ends when the owner lets its members go, when somebody speaks for the document under another claim (where the same
+ * revision may be another edit), be it the same node, or when the link breaks: its sockets are closed with 1012, come back
+ * to whoever owns the document then, and send what was not acked.
  */
 import type { Clock } from '../../base/clock.ts';
 import { isoTime, TIMED_OUT, within } from '../../base/clock.ts';
@@ -209,10 +208,9 @@ export class RemoteDocument implements DocumentHandle {
   hear(message: ChannelMessage): void {
     if (this.#ended || message.epoch < this.#epoch) return;
     if (this.#claim_id !== '' && message.from !== this.#claim_id) {
-      // An epoch has one claim only.
-      if (message.epoch === this.#epoch) return;
+      if (message.epoch === this.#epoch) return; // an epoch has one claim only
       if (this.#anyoneJoined()) return this.#diverged();
-      // Those who are still joining may be seated under the new claim; they begin with what comes from now on.
+      // Those who are still joining may be seated under it; they begin with what comes from now on.
       this.#claim_id = '';
       this.#repair_since = null;
       this.#stream.restart();
