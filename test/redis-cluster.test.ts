@@ -68,20 +68,10 @@ async function sharedOn(master: number): Promise<{ doc_id: string; home: JsonCli
 /** Which master has a channel, as the slots were dealt out. */
 const masterOf = (channel: string): number => Math.floor(slotOf(channel) / 5_461.34);
 
-const metric = async ({ url }: TestServer, line: string): Promise<number> => {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  return Number(
-    text
-      .split('\n')
-      .find((one) => one.startsWith(line))
-      ?.slice(line.length) ?? 0,
-  );
-};
-
 /** Jobs of a queue that both nodes did so far. */
 async function jobsDone(queue: string): Promise<number> {
-  const line = `concord_jobs_total{queue="${queue}",outcome="completed"} `;
-  return (await metric(owner, line)) + (await metric(gateway, line));
+  const series = `concord_jobs_total{queue="${queue}",outcome="completed"}`;
+  return ((await owner.metric(series)) ?? 0) + ((await gateway.metric(series)) ?? 0);
 }
 
 test('documents are spread over all masters, by sharded channels; everybody gets every edit in order, without a gap', async () => {
@@ -91,7 +81,7 @@ test('documents are spread over all masters, by sharded channels; everybody gets
     expect(await redis.masters[i]?.client.pubsub('SHARDCHANNELS', channel)).toEqual([channel]);
     expect(await redis.masters[i]?.client.pubsub('CHANNELS')).toEqual([]);
   }
-  const gaps = await metric(gateway, 'concord_channel_gaps_total ');
+  const gaps = await gateway.metric('concord_channel_gaps_total');
   const type = async (client: JsonClient): Promise<void> => {
     for (let i = 0; i < 25; i++) await client.edit([{ insert: 'x' }]);
   };
@@ -104,7 +94,7 @@ test('documents are spread over all masters, by sharded channels; everybody gets
     for (const client of [home, away]) expect(revs(client)).toEqual(Array.from({ length: 50 }, (_, i) => first + i));
     expect(await gateway.text(bob, doc_id)).toHaveLength(50);
   }
-  expect(await metric(gateway, 'concord_channel_gaps_total ')).toBe(gaps);
+  expect(await gateway.metric('concord_channel_gaps_total')).toBe(gaps);
 });
 
 test('subscriptions that are killed, on every master, cost no edit', async () => {

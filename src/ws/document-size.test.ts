@@ -77,8 +77,7 @@ test('J35: at four fifths of the size everybody on the JSON door is warned once,
   const later = await JsonClient.join(server, doc_id, ada);
   await later.settled();
   expect(warnings(later)).toHaveLength(1);
-  const metrics = await (await fetch(`${server.url}/metrics`)).text();
-  expect(metrics).toContain('concord_documents_sized_total{news="warned"} 1');
+  expect(await server.metric('concord_documents_sized_total{news="warned"}')).toBe(1);
   await Promise.all([client.leave(), later.leave()]);
 });
 

@@ -3,7 +3,7 @@
  * take PostgreSQL a fraction of the time.
  */
 import { migrate } from '../../src/store/migrate.ts';
-import { connectDatabase, type Database } from '../../src/store/postgres.ts';
+import { connectDatabase, type Database, type Sql } from '../../src/store/postgres.ts';
 import { fromRun, uniqueName } from './environment.ts';
 
 const TEMPLATE = 'concord_template';
@@ -29,6 +29,25 @@ export async function createTestDatabase(): Promise<TestDatabase> {
 /** A new database with nothing in it. */
 export async function createEmptyDatabase(): Promise<TestDatabase> {
   return create((admin, name) => admin.unsafe(`CREATE DATABASE ${name}`));
+}
+
+/** Holds what `take` locks in a transaction of its own, until what this resolves to is called. */
+export async function holdLock(
+  database: Database,
+  take: (sql: Sql) => PromiseLike<unknown>,
+): Promise<() => Promise<void>> {
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const { promise: held, resolve: tellHeld } = Promise.withResolvers<void>();
+  const over = database.begin(async (sql) => {
+    await take(sql);
+    tellHeld();
+    await released;
+  });
+  await Promise.race([held, over]);
+  return async () => {
+    release();
+    await over;
+  };
 }
 
 async function create(make: (admin: Database, name: string) => Promise<unknown>): Promise<TestDatabase> {

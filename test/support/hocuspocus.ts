@@ -9,7 +9,7 @@ import * as Y from 'yjs';
 import { HOCUSPOCUS, HOCUSPOCUS_AUTH, PING_FRAME } from '../../src/protocol/hocuspocus-wire.ts';
 import { TEXT_ROOT } from '../../src/protocol/snapshot.ts';
 import { SYNC } from '../../src/protocol/yjs-wire.ts';
-import { Arrivals, type Closed, connect, sendFrame, WAIT_MS_MAX, type Who } from './arrivals.ts';
+import { Arrivals, type Closed, connect, sendFrame, untilChange, type Who } from './arrivals.ts';
 import type { TestServer } from './server.ts';
 
 /** Where to connect. */
@@ -90,25 +90,19 @@ export class StockHocuspocus {
 
   /** Waits until `holds`; looks whenever something changes. */
   until(what: string, holds: () => boolean): Promise<void> {
-    if (holds()) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const stop = (): void => {
-        clearTimeout(timer);
-        this.doc.off('update', look);
-        for (const event of EVENTS) this.provider.off(event, look);
-      };
-      const look = (): void => {
-        if (!holds()) return;
-        stop();
-        resolve();
-      };
-      const timer = setTimeout(() => {
-        stop();
-        reject(new Error(`${WAIT_MS_MAX} ms passed while waiting for ${what}; the text is ${this.text.toString()}`));
-      }, WAIT_MS_MAX);
-      this.doc.on('update', look);
-      for (const event of EVENTS) this.provider.on(event, look);
-    });
+    return untilChange(
+      what,
+      holds,
+      (look) => {
+        this.doc.on('update', look);
+        for (const event of EVENTS) this.provider.on(event, look);
+        return () => {
+          this.doc.off('update', look);
+          for (const event of EVENTS) this.provider.off(event, look);
+        };
+      },
+      () => `the text is ${this.text.toString()}`,
+    );
   }
 
   /** Ends provider, awareness and document, and the socket if it is its own. */
@@ -207,6 +201,32 @@ export class RawHocuspocus {
   async leave(): Promise<void> {
     this.socket.close(1000);
     await this.closed;
+  }
+}
+
+/** The sockets of one test. */
+export class RawSockets {
+  readonly #all: RawHocuspocus[] = [];
+
+  constructor(private readonly server: () => TestServer) {}
+
+  /** A socket that sends these frames first. */
+  open(...first: readonly (string | Uint8Array)[]): RawHocuspocus {
+    const socket = new RawHocuspocus(this.server(), first);
+    this.#all.push(socket);
+    return socket;
+  }
+
+  /** A socket that is on these documents. */
+  async join(who: Who, ...names: readonly string[]): Promise<RawHocuspocus> {
+    const socket = this.open(...names.map((name) => tokenFrame(name, who.token ?? '')));
+    for (const name of names) await socket.take('step1', (frame) => frame.name === name);
+    return socket;
+  }
+
+  /** Closes all that are open, and waits for none. */
+  close(): void {
+    for (const { socket } of this.#all.splice(0)) socket.close();
   }
 }
 

@@ -11,7 +11,7 @@ import { type Running, startServer } from '../../src/main.ts';
 import type { Role } from '../../src/protocol/messages.ts';
 import { createNode } from '../../src/services/node.ts';
 import type { Database } from '../../src/store/postgres.ts';
-import { createTestDatabase, type TestDatabase } from './database.ts';
+import { createTestDatabase, holdLock, type TestDatabase } from './database.ts';
 import { startRedis, type TestRedis } from './redis.ts';
 import { until } from './until.ts';
 import { WarpClock } from './warp-clock.ts';
@@ -65,6 +65,8 @@ export interface TestServer {
   holdJournal(doc_id: string): Promise<() => Promise<void>>;
   /** Moves the server's time ahead, once no write is on its way that would seem to take all that time. */
   later(duration_ms: number): Promise<void>;
+  /** What `/metrics` has for a series, labels and all; undefined for one that it does not name. */
+  metric(series: string): Promise<number | undefined>;
   /** What was logged as an error or reported as a bug so far. */
   errors(): unknown[];
   /** All that was logged so far, as it was written: one record each. */
@@ -161,20 +163,8 @@ export async function openTestServer(
     async text(user, doc_id) {
       return (await done('GET', `/v1/documents/${doc_id}/content?format=text`, user.token)).value;
     },
-    async holdJournal(doc_id) {
-      const { promise: held, resolve: tellHeld } = Promise.withResolvers<void>();
-      const { promise: released, resolve: release } = Promise.withResolvers<void>();
-      const over = database.sql.begin(async (sql) => {
-        await sql`SELECT 1 FROM document_heads WHERE doc_id = ${doc_id} FOR UPDATE`;
-        tellHeld();
-        await released;
-      });
-      await Promise.race([held, over]);
-      return async () => {
-        release();
-        await over;
-      };
-    },
+    holdJournal: (doc_id) =>
+      holdLock(database.sql, (sql) => sql`SELECT 1 FROM document_heads WHERE doc_id = ${doc_id} FOR UPDATE`),
     async later(duration_ms) {
       await until('the journal to be still', async () => {
         const [row] = await database.sql`SELECT count(*)::int AS flushes FROM pg_stat_activity
@@ -182,6 +172,11 @@ export async function openTestServer(
         return row?.flushes === 0;
       });
       clock.advance(duration_ms);
+    },
+    async metric(series) {
+      const lines = (await (await fetch(`${url}/metrics`)).text()).split('\n');
+      const line = lines.find((one) => one.startsWith(`${series} `));
+      return line === undefined ? undefined : Number(line.slice(series.length));
     },
     errors: () => [...lines.filter((line) => /"level":"(error|fatal)"/.test(line)), ...reported],
     logged: () => lines,

@@ -2,7 +2,7 @@
 import { WebsocketProvider } from 'y-websocket';
 import * as Y from 'yjs';
 import { TEXT_ROOT } from '../../src/protocol/snapshot.ts';
-import { WAIT_MS_MAX } from './arrivals.ts';
+import { untilChange } from './arrivals.ts';
 import type { TestServer, TestUser } from './server.ts';
 
 /** See the head of this file. */
@@ -39,27 +39,21 @@ export class StockClient {
 
   /** Waits until `holds`; looks whenever the document, the presence or the connection changes. */
   until(what: string, holds: () => boolean): Promise<void> {
-    if (holds()) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const stop = (): void => {
-        clearTimeout(timer);
-        this.doc.off('update', look);
-        this.awareness.off('update', look);
-        for (const event of EVENTS) this.provider.off(event, look);
-      };
-      const look = (): void => {
-        if (!holds()) return;
-        stop();
-        resolve();
-      };
-      const timer = setTimeout(() => {
-        stop();
-        reject(new Error(`${WAIT_MS_MAX} ms passed while waiting for ${what}; the text is ${this.text.toString()}`));
-      }, WAIT_MS_MAX);
-      this.doc.on('update', look);
-      this.awareness.on('update', look);
-      for (const event of EVENTS) this.provider.on(event, look);
-    });
+    return untilChange(
+      what,
+      holds,
+      (look) => {
+        this.doc.on('update', look);
+        this.awareness.on('update', look);
+        for (const event of EVENTS) this.provider.on(event, look);
+        return () => {
+          this.doc.off('update', look);
+          this.awareness.off('update', look);
+          for (const event of EVENTS) this.provider.off(event, look);
+        };
+      },
+      () => `the text is ${this.text.toString()}`,
+    );
   }
 
   /** Ends provider, awareness and document. */

@@ -20,6 +20,13 @@ export function updatesOf(doc: Y.Doc, edit: (text: Y.Text) => void): Uint8Array[
   return updates;
 }
 
+/** The update of these words at the beginning of an empty document. */
+export function updateOfWords(words: string): Uint8Array {
+  const doc = new Y.Doc();
+  doc.getText('content').insert(0, words);
+  return Y.encodeStateAsUpdate(doc);
+}
+
 /** The change, when there must be one. */
 export function changed(applied: Applied): Change {
   if (applied.kind !== 'changed') throw new Error('nothing changed');
