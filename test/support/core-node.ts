@@ -1,5 +1,5 @@
 /** The collaboration core of one node on a real PostgreSQL and Redis, without its sockets. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'bun:test';
+import { afterEach, beforeEach, expect } from 'bun:test';
 import type { Redis } from 'ioredis';
 import type { OpenDocument } from '../../src/actors/document.ts';
 import type { DeltaEdit, Entry } from '../../src/actors/entries.ts';
@@ -20,10 +20,8 @@ import { sqlDocumentStore, sqlJournalStore } from '../../src/store/document-stor
 import { type NodeIdentity, readHead } from '../../src/store/heads.ts';
 import { RenewablePool } from '../../src/store/pool.ts';
 import type { Database } from '../../src/store/postgres.ts';
-import { connectRedis, redisReady } from '../../src/store/redis.ts';
-import { journalFaults, quietLog, Stage, seedDocument, TestJsonMember, TestYjsMember } from './core.ts';
-import { createTestDatabase, type TestDatabase } from './database.ts';
-import { startRedis, type TestRedis } from './redis.ts';
+import { journalFaults, quietLog, Stage, TestJsonMember, TestYjsMember } from './core.ts';
+import { StoresWorld } from './stores-world.ts';
 
 /** Timers are in the test's hand; turns of the event loop are real. */
 export class TurningClock extends ManualClock {
@@ -189,26 +187,13 @@ export async function turn(): Promise<void> {
 }
 
 /** A database, a Redis and nodes on them, for the tests of one file. */
-export class CoreWorld {
-  db!: TestDatabase;
-  server!: TestRedis;
-  redis!: Redis;
+export class CoreWorld extends StoresWorld {
   /** The node of this test; it beats, so that it can tell at once that another has no beat. */
   node!: CoreNode;
   #nodes: CoreNode[] = [];
 
   constructor(private seed: number) {
-    beforeAll(async () => {
-      this.db = await createTestDatabase();
-      this.server = await startRedis();
-      this.redis = connectRedis(this.server.url, { name: 'test', kind: 'commands', log: quietLog });
-      await redisReady(this.redis);
-    });
-    afterAll(async () => {
-      this.redis.disconnect();
-      await this.server.stop();
-      await this.db.drop();
-    });
+    super();
     beforeEach(async () => {
       this.node = this.makeNode();
       await this.node.directory.beat(this.node.identity, 600_000);
@@ -224,11 +209,6 @@ export class CoreWorld {
     const made = new CoreNode(this.db.sql, this.db.url, this.redis, this.seed++, options);
     this.#nodes.push(made);
     return made;
-  }
-
-  /** A new empty document. */
-  async document(): Promise<string> {
-    return (await seedDocument(this.db.sql)).doc_id;
   }
 
   /** Who holds a document, as PostgreSQL has it. */

@@ -1,5 +1,5 @@
 /** Nodes as a locator sees them, on a real PostgreSQL and Redis: what the tests of the locator are played in. */
-import { afterAll, afterEach, beforeAll, beforeEach } from 'bun:test';
+import { afterEach, beforeEach } from 'bun:test';
 import type { Redis } from 'ioredis';
 import { type Claim, type Located, Locator } from '../../src/actors/locator.ts';
 import type { Clock } from '../../src/base/clock.ts';
@@ -9,11 +9,10 @@ import { ServerChannels } from '../../src/store/channels.ts';
 import { nodeChannel, RedisDirectory } from '../../src/store/directory.ts';
 import { sqlDocumentStore } from '../../src/store/document-store.ts';
 import type { NodeIdentity } from '../../src/store/heads.ts';
-import { connectRedis, redisReady } from '../../src/store/redis.ts';
-import { quietLog, seedDocument } from './core.ts';
-import { createTestDatabase, type TestDatabase } from './database.ts';
+import { connectRedis } from '../../src/store/redis.ts';
+import { quietLog } from './core.ts';
 import { brisk } from './locator-clocks.ts';
-import { startRedis, type TestRedis } from './redis.ts';
+import { StoresWorld } from './stores-world.ts';
 
 /** A node as far as others can see it: it beats, listens on its channel, and claims. */
 export class LocatorNode {
@@ -65,25 +64,12 @@ export class LocatorNode {
 }
 
 /** A database and a Redis for the tests of one file; each test begins with an empty Redis and nobody alive. */
-export class LocatorWorld {
-  db!: TestDatabase;
-  server!: TestRedis;
-  redis!: Redis;
+export class LocatorWorld extends StoresWorld {
   random!: Random;
   #nodes: LocatorNode[] = [];
 
   constructor(private seed: number) {
-    beforeAll(async () => {
-      this.db = await createTestDatabase();
-      this.server = await startRedis();
-      this.redis = connectRedis(this.server.url, { name: 'test', kind: 'commands', log: quietLog });
-      await redisReady(this.redis);
-    });
-    afterAll(async () => {
-      this.redis.disconnect();
-      await this.server.stop();
-      await this.db.drop();
-    });
+    super();
     beforeEach(async () => {
       this.random = seededRandom(this.seed++);
       await this.redis.flushall();
@@ -98,10 +84,5 @@ export class LocatorWorld {
     const made = new LocatorNode(this, node_id, log, connection, clock);
     this.#nodes.push(made);
     return made;
-  }
-
-  /** A new empty document. */
-  async document(): Promise<string> {
-    return (await seedDocument(this.db.sql)).doc_id;
   }
 }
