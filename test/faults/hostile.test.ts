@@ -6,6 +6,7 @@ import { seededRandom } from '../../src/base/random.ts';
 import { CLOSE } from '../../src/protocol/close.ts';
 import { LIMITS } from '../../src/protocol/limits.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { Memory } from '../support/memory.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { until } from '../support/until.ts';
 import { Concord, type Person } from './concord.ts';
@@ -95,37 +96,6 @@ class Innocent {
       this.times.push(performance.now() - begun);
       await Bun.sleep(10);
     }
-  }
-}
-
-/** How much memory a process has at most. */
-class Memory {
-  readonly #before: number;
-  #peak: number;
-  readonly #timer: Timer;
-
-  constructor(private readonly pid: number) {
-    this.#before = this.#now();
-    this.#peak = this.#before;
-    this.#timer = setInterval(() => this.#look(), 50);
-  }
-
-  /** Bytes above what it was at first, at the worst moment so far. */
-  get growth(): number {
-    this.#look();
-    return this.#peak - this.#before;
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
-  }
-
-  #look(): void {
-    this.#peak = Math.max(this.#peak, this.#now());
-  }
-
-  #now(): number {
-    return Number(/^VmRSS:\s*(\d+) kB/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1]) * 1024;
   }
 }
 

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { LIMITS } from '../../src/protocol/limits.ts';
 import { Concord, type Person } from '../faults/concord.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { Memory } from '../support/memory.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import {
   type Begin,
@@ -20,7 +21,7 @@ import {
   slowUpgrades,
   updateFlood,
 } from './floods.ts';
-import { Memory, p99, Typist } from './witness.ts';
+import { p99, Typist } from './witness.ts';
 
 const EDITS_BEFORE = 60;
 const EDITS_DURING = 150;

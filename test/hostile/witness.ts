@@ -1,5 +1,4 @@
-/** What an attack costs: the latency of somebody who has nothing to do with it, and the memory of the server. */
-import { readFileSync } from 'node:fs';
+/** What an attack costs somebody who has nothing to do with it: latency. */
 import { Worker } from 'node:worker_threads';
 import { until } from '../support/until.ts';
 
@@ -33,36 +32,5 @@ export class Typist {
 
   async stop(): Promise<void> {
     await this.#worker.terminate();
-  }
-}
-
-/** The resident memory of a process. */
-export class Memory {
-  readonly #before: number;
-  #peak: number;
-  readonly #timer: Timer;
-
-  constructor(private readonly pid: number) {
-    this.#before = this.#now();
-    this.#peak = this.#before;
-    this.#timer = setInterval(() => this.#look(), 50);
-  }
-
-  /** Bytes above what it was at first, at the worst moment so far. */
-  get growth(): number {
-    this.#look();
-    return this.#peak - this.#before;
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
-  }
-
-  #look(): void {
-    this.#peak = Math.max(this.#peak, this.#now());
-  }
-
-  #now(): number {
-    return Number(/^VmRSS:\s*(\d+) kB/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1]) * 1024;
   }
 }
