@@ -132,7 +132,10 @@ describe('who wrote what', () => {
 
   test('fails rather than to leave an author out', () => {
     const asked = answering({ kind: 'attribution' });
-    asked.feed({ kind: 'attribution', bytes: packAttribution([{ length: 4, rev: 3 }]) });
+    asked.feed({
+      kind: 'attribution',
+      bytes: packAttribution({ lengths: Float64Array.of(4), revs: Float64Array.of(3) }),
+    });
     asked.feed({ kind: 'turn' });
     expect(() => asked.finish()).toThrow('the author of revision 3 is not known');
   });

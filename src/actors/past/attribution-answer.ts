@@ -3,7 +3,7 @@
  * thousands of them: authors and times stay in columns, and the JSON is written as bytes, digit by digit.
  */
 import { isoTime } from '../../base/clock.ts';
-import type { AttributionRun } from '../../protocol/history/entry.ts';
+import { NO_STRETCHES, type Stretches } from '../../protocol/history/entry.ts';
 import { AttributionFold } from '../../protocol/history/pieces.ts';
 import { unpackAttribution, unpackAuthors } from '../../protocol/history/segment.ts';
 import { effectsOf, parseMetas } from './effects.ts';
@@ -22,8 +22,8 @@ interface Authors {
  * behind a `turn` who made the packed revisions, newest first.
  */
 export class AttributionAnswer {
-  #fold = new AttributionFold([]);
-  #runs: AttributionRun[] | null = null;
+  #fold = new AttributionFold(NO_STRETCHES);
+  #stretches: Stretches | null = null;
   /** The oldest revision that wrote some of the text. */
   #oldest = Number.POSITIVE_INFINITY;
   readonly #authors: Authors[] = [];
@@ -32,22 +32,25 @@ export class AttributionAnswer {
   feed(piece: Piece): boolean {
     const authors = authorsOf(piece);
     if (authors !== null) this.#authors.push(authors);
-    if (this.#runs !== null) return authors !== null && authors.from_rev <= this.#oldest;
+    if (this.#stretches !== null) return authors !== null && authors.from_rev <= this.#oldest;
     if (piece.kind === 'attribution') this.#fold = new AttributionFold(unpackAttribution(piece.bytes));
     else if (piece.kind === 'turn') {
-      this.#runs = this.#fold.runs();
-      for (const { rev } of this.#runs) if (rev < this.#oldest) this.#oldest = rev;
+      this.#stretches = this.#fold.stretches();
+      const { revs } = this.#stretches;
+      for (let i = 0; i < revs.length; i++) this.#oldest = Math.min(this.#oldest, revs[i] ?? 0);
     } else for (const { rev, delta } of effectsOf(piece)) this.#fold.apply(delta, rev);
     return false;
   }
 
   finish(): Answers['attribution'] {
-    const writer = new StretchWriter(this.#runs?.length ?? 0);
+    const { lengths, revs } = this.#stretches ?? NO_STRETCHES;
+    const writer = new StretchWriter(revs.length);
     // The journal's come oldest first, those of segments newest first.
     const all = this.#authors.toSorted((one, other) => one.from_rev - other.from_rev);
     let start = 0;
     let authors = all[0];
-    for (const { length, rev } of this.#runs ?? []) {
+    for (let n = 0; n < revs.length; n++) {
+      const [length, rev] = [lengths[n] ?? 0, revs[n] ?? 0];
       // Neighbours are mostly of one time.
       if (authors === undefined || !covers(authors, rev)) authors = authorsAt(all, rev);
       if (authors === undefined || !covers(authors, rev)) throw new Error(`the author of revision ${rev} is not known`);

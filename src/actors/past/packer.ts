@@ -8,6 +8,7 @@ import Delta from 'quill-delta';
 import * as Y from 'yjs';
 import type { DeltaOps } from '../../protocol/content/delta.ts';
 import { difference } from '../../protocol/content/difference.ts';
+import { NO_STRETCHES } from '../../protocol/history/entry.ts';
 import { AttributionFold, DiffFold, TextFold } from '../../protocol/history/pieces.ts';
 import {
   packAttribution,
@@ -41,7 +42,7 @@ export class Packer {
   /** Goes on from what the last compaction left. */
   constructor({ state, attribution }: Compacted) {
     if (state !== null) Y.applyUpdate(this.#doc, Bun.zstdDecompressSync(state as Uint8Array<ArrayBuffer>));
-    this.#attribution = new AttributionFold(attribution === null ? [] : unpackAttribution(attribution));
+    this.#attribution = new AttributionFold(attribution === null ? NO_STRETCHES : unpackAttribution(attribution));
     this.#text = new TextFold(this.#ops());
   }
 
@@ -72,7 +73,7 @@ export class Packer {
     return {
       segment,
       state: Bun.zstdCompressSync(Y.encodeStateAsUpdate(this.#doc) as Uint8Array<ArrayBuffer>),
-      attribution: packAttribution(this.#attribution.runs()),
+      attribution: packAttribution(this.#attribution.stretches()),
       mended: deltas !== told,
     };
   }

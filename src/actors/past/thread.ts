@@ -35,9 +35,10 @@ function rehearse(): void {
   const entries = Array.from({ length: REHEARSED_REVS }, (_, i) => {
     return { rev: 1 + i, epoch: 1, user_id: 'nobody', client_id: 'nobody', seq: i, at: at + 181 * i };
   });
-  const runs = Array.from({ length: REHEARSED_STRETCHES }, (_, i) => ({ length: 1, rev: 1 + (i % REHEARSED_REVS) }));
+  const lengths = new Float64Array(REHEARSED_STRETCHES).fill(1);
+  const revs = lengths.map((_, i) => 1 + (i % REHEARSED_REVS));
   const rehearsal = answering({ kind: 'attribution' });
-  rehearsal.feed({ kind: 'attribution', bytes: packAttribution(runs) });
+  rehearsal.feed({ kind: 'attribution', bytes: packAttribution({ lengths, revs }) });
   rehearsal.feed({ kind: 'turn' });
   const none = new Uint8Array();
   const range = { from_rev: 1, after_rev: 0, to_rev: REHEARSED_REVS };

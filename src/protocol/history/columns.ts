@@ -159,6 +159,50 @@ export function takeIndex(decoder: decoding.Decoder, count: number): number {
   return index;
 }
 
+/**
+ * All integers from 0 on that are left of a column, as `writeVarUint` wrote them. One by one they would cost several times
+ * as much, and ten times until the compiler has taken notice: of a long history there are a million.
+ */
+export function takeUints(decoder: decoding.Decoder): Float64Array {
+  return takeNumbers(decoder, false);
+}
+
+/** All integers that are left of a column, as `writeVarInt` wrote them: see {@link takeUints}. */
+export function takeInts(decoder: decoding.Decoder): Float64Array {
+  return takeNumbers(decoder, true);
+}
+
+/** lib0's varints: seven bits a byte, the lowest first, and a byte below 128 is the last; a sign takes a bit of the first. */
+function takeNumbers(decoder: decoding.Decoder, signed: boolean): Float64Array {
+  const bytes = decoder.arr;
+  const numbers = new Float64Array(countNumbers(bytes, decoder.pos));
+  const first_bits = signed ? 0x3f : 0x7f;
+  let at = decoder.pos;
+  for (let i = 0; i < numbers.length; i++) {
+    const first = bytes[at++] ?? 0;
+    let number = first & first_bits;
+    if (first >= 0x80) {
+      let byte = first;
+      for (let scale = first_bits + 1; byte >= 0x80; scale *= 0x80) {
+        byte = bytes[at++] ?? 0;
+        number += (byte & 0x7f) * scale;
+      }
+      if (!(number <= Number.MAX_SAFE_INTEGER)) throw new RangeError(`${number} is not an integer that was stored`);
+    }
+    numbers[i] = signed && (first & 0x40) !== 0 ? -number : number;
+  }
+  decoder.pos = at;
+  return numbers;
+}
+
+function countNumbers(bytes: Uint8Array, from: number): number {
+  if (bytes.length > from && (bytes[bytes.length - 1] ?? 0) >= 0x80)
+    throw new Error('a number is cut short at the end of its column');
+  let count = 0;
+  for (let at = from; at < bytes.length; at++) if ((bytes[at] ?? 0) < 0x80) count += 1;
+  return count;
+}
+
 /** Refuses what varints cannot hold exactly. */
 export function exact(value: number): number {
   if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is not an integer that can be stored`);

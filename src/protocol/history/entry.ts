@@ -21,9 +21,13 @@ export interface HistoryEntry extends EntryMeta {
   readonly update: Uint8Array;
 }
 
-/** Author, time and revision of a stretch of the text. */
-export interface AttributionRun {
-  /** UTF-16 units. */
-  readonly length: number;
-  readonly rev: number;
+/** Which revision wrote each stretch of a text, side by side, since there may be hundreds of thousands. */
+export interface Stretches {
+  /** UTF-16 units of each. */
+  readonly lengths: Float64Array;
+  /** The revision of each. */
+  readonly revs: Float64Array;
 }
+
+/** No text. */
+export const NO_STRETCHES: Stretches = { lengths: new Float64Array(), revs: new Float64Array() };

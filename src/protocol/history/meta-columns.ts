@@ -1,7 +1,7 @@
 /** Who made each revision, and when, as columns: revisions and seqs count up by one, people and clients are few, times rise. */
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import { columnWriters, exact, seal, takeIndex, takeString, unseal } from './columns.ts';
+import { columnWriters, exact, seal, takeIndex, takeInts, takeString, takeUints, unseal } from './columns.ts';
 import type { EntryMeta } from './entry.ts';
 
 const COLUMNS = ['ids', 'revs', 'epochs', 'users', 'clients', 'seqs', 'times'] as const;
@@ -65,7 +65,7 @@ export function unsealMeta(sealed: Uint8Array): EntryMeta[] {
 export interface Authors {
   readonly ids: readonly string[];
   /** Which of `ids` made each revision. */
-  readonly users: Uint32Array;
+  readonly users: Float64Array;
   /** Epoch milliseconds of each. */
   readonly times: Float64Array;
 }
@@ -75,17 +75,18 @@ export function unsealAuthors(sealed: Uint8Array): Authors {
   return unseal('meta', COLUMNS, sealed, (columns) => {
     const ids: string[] = [];
     while (decoding.hasContent(columns.ids)) ids.push(takeString(columns.ids));
-    // Whoever reads a column takes at least one byte per value.
-    const users = new Uint32Array(columns.users.arr.length);
-    const times = new Float64Array(columns.users.arr.length);
-    let [revs, at] = [0, 0];
-    for (; decoding.hasContent(columns.users); revs++) {
-      users[revs] = takeIndex(columns.users, ids.length);
-      at = exact(at + decoding.readVarInt(columns.times));
-      times[revs] = at;
+    const users = takeUints(columns.users);
+    const times = takeInts(columns.times);
+    if (times.length !== users.length) throw new Error(`it has ${users.length} authors and ${times.length} times`);
+    let at = 0;
+    for (let i = 0; i < users.length; i++) {
+      const user = users[i] ?? 0;
+      if (user >= ids.length) throw new Error(`an index of ${user} into ${ids.length} values`);
+      at += times[i] ?? 0;
+      times[i] = exact(at);
     }
     for (const unread of [columns.revs, columns.epochs, columns.clients, columns.seqs]) unread.pos = unread.arr.length;
-    return { ids, users: users.subarray(0, revs), times: times.subarray(0, revs) };
+    return { ids, users, times };
   });
 }
 

@@ -14,7 +14,7 @@
  */
 import { AttributeMap } from 'quill-delta';
 import type { Attributes, DeltaOp, DeltaOps, Embed } from '../content/delta.ts';
-import type { AttributionRun } from './entry.ts';
+import type { Stretches } from './entry.ts';
 import { PieceList, type PieceRules } from './piece-list.ts';
 
 /** Text longer than this is not added to in place: cutting a long string that grew by additions copies it. */
@@ -94,25 +94,42 @@ export class DiffFold {
   }
 }
 
-const RUNS: PieceRules<AttributionRun> = {
-  cut: ({ length, rev }, at) => [
-    { length: at, rev },
-    { length: length - at, rev },
+/** Text of a revision, or what is left of the text before. */
+interface Origin {
+  readonly length: number;
+  /** Null for what was there before. */
+  readonly rev: number | null;
+  /** Where it starts in the text before; 0 for what is new. */
+  readonly base: number;
+}
+
+const ORIGINS: PieceRules<Origin> = {
+  cut: ({ length, rev, base }, at) => [
+    { length: at, rev, base },
+    { length: length - at, rev, base: rev === null ? base + at : 0 },
   ],
-  join: (piece, next) => (piece.rev === next.rev ? { length: piece.length + next.length, rev: next.rev } : null),
+  join: (piece, next) =>
+    piece.rev !== null && piece.rev === next.rev
+      ? { length: piece.length + next.length, rev: next.rev, base: 0 }
+      : null,
 };
 
 /** Which revision brought each stretch of a text. Formatting a stretch does not make its formatter the author. */
 export class AttributionFold {
-  readonly #runs: PieceList<AttributionRun>;
+  readonly #start: Stretches;
+  /** A text has many stretches and few edits change it: those of the start are one piece until an edit cuts it. */
+  readonly #origins: PieceList<Origin>;
 
-  constructor(start: readonly AttributionRun[]) {
-    this.#runs = new PieceList(RUNS, start);
+  constructor(start: Stretches) {
+    this.#start = start;
+    let length = 0;
+    for (let i = 0; i < start.lengths.length; i++) length += start.lengths[i] ?? 0;
+    this.#origins = new PieceList(ORIGINS, [{ length, rev: null, base: 0 }]);
   }
 
   /** UTF-16 units. */
   get length(): number {
-    return this.#runs.length;
+    return this.#origins.length;
   }
 
   /** Applies the delta of revision `rev`. */
@@ -121,32 +138,73 @@ export class AttributionFold {
     for (const { insert, retain, delete: gone } of delta) {
       if (insert !== undefined) {
         const length = typeof insert === 'string' ? insert.length : 1;
-        if (length > 0) this.#runs.insert(index, { length, rev });
+        if (length > 0) this.#origins.insert(index, { length, rev, base: 0 });
         index += length;
       } else if (gone !== undefined) {
-        this.#runs.remove(index, gone);
+        this.#origins.remove(index, gone);
       } else {
         index += retain;
-        if (index > this.#runs.length) throw new RangeError('a delta reaches past the end of the text');
+        if (index > this.#origins.length) throw new RangeError('a delta reaches past the end of the text');
       }
     }
   }
 
-  /** The runs from the start of the text to its end, neighbours of one revision in one. */
-  runs(): AttributionRun[] {
-    const runs: AttributionRun[] = [];
-    let last: AttributionRun | undefined;
-    for (const pieces of this.#runs.chunks())
-      for (const run of pieces) {
-        if (last?.rev === run.rev) {
-          last = { length: last.length + run.length, rev: run.rev };
-          runs[runs.length - 1] = last;
-        } else {
-          last = run;
-          runs.push(run);
+  /** The stretches from the start of the text to its end, neighbours of one revision in one. */
+  stretches(): Stretches {
+    const { lengths, revs } = this.#start;
+    let pieces = 0;
+    for (const chunk of this.#origins.chunks()) pieces += chunk.length;
+    // A piece is new, or cuts one stretch of the start in two.
+    const writer = new StretchWriter(lengths.length + pieces);
+    let at = 0;
+    let at_start = 0;
+    for (const chunk of this.#origins.chunks())
+      for (const { length, rev, base } of chunk) {
+        if (rev !== null) {
+          writer.add(length, rev);
+          continue;
+        }
+        // What is left of the text before is in its old order.
+        const end = base + length;
+        for (let from = base; from < end; ) {
+          let at_end = at_start + (lengths[at] ?? 0);
+          while (at_end <= from) {
+            at_start = at_end;
+            at += 1;
+            at_end += lengths[at] ?? 0;
+          }
+          const to = Math.min(end, at_end);
+          writer.add(to - from, revs[at] ?? 0);
+          from = to;
         }
       }
-    return runs;
+    return writer.end();
+  }
+}
+
+class StretchWriter {
+  readonly #lengths: Float64Array;
+  readonly #revs: Float64Array;
+  #count = 0;
+
+  constructor(stretches_max: number) {
+    this.#lengths = new Float64Array(stretches_max);
+    this.#revs = new Float64Array(stretches_max);
+  }
+
+  add(length: number, rev: number): void {
+    const last = this.#count - 1;
+    if (last >= 0 && this.#revs[last] === rev) {
+      this.#lengths[last] = (this.#lengths[last] ?? 0) + length;
+      return;
+    }
+    this.#lengths[this.#count] = length;
+    this.#revs[this.#count] = rev;
+    this.#count += 1;
+  }
+
+  end(): Stretches {
+    return { lengths: this.#lengths.subarray(0, this.#count), revs: this.#revs.subarray(0, this.#count) };
   }
 }
 

@@ -5,7 +5,7 @@ import { type Random, seededRandom } from '../../base/random.ts';
 import type { DeltaOps } from '../content/delta.ts';
 import { forSeeds, pick } from '../content/testing.ts';
 import { DamagedColumns, UNPACKED_BYTES_MAX } from './columns.ts';
-import type { AttributionRun, EntryMeta } from './entry.ts';
+import type { EntryMeta, Stretches } from './entry.ts';
 import {
   packAttribution,
   packDeltas,
@@ -13,6 +13,7 @@ import {
   packOps,
   packUpdates,
   unpackAttribution,
+  unpackAuthors,
   unpackDeltas,
   unpackMeta,
   unpackOps,
@@ -72,13 +73,29 @@ test('updates of unknown form come back byte for byte, between known ones', () =
   });
 });
 
-test('attribution comes back run for run', () => {
+/** Of pairs of a length and a revision. */
+function stretches(pairs: readonly (readonly [number, number])[]): Stretches {
+  return { lengths: Float64Array.from(pairs, ([length]) => length), revs: Float64Array.from(pairs, ([, rev]) => rev) };
+}
+
+test('attribution comes back stretch for stretch', () => {
   forSeeds(100, (random) => {
-    const runs: AttributionRun[] = Array.from({ length: random.uint32() % 60 }, () => ({
-      length: 1 + (random.uint32() % 9),
-      rev: random.uint32() % 1_000,
-    }));
-    expect(unpackAttribution(packAttribution(runs))).toEqual(runs);
+    const pairs = Array.from(
+      { length: random.uint32() % 60 },
+      () => [1 + (random.uint32() % (random.float() < 0.1 ? 2 ** 31 : 9)), random.uint32() % 1_000] as const,
+    );
+    expect(unpackAttribution(packAttribution(stretches(pairs)))).toEqual(stretches(pairs));
+  });
+});
+
+test('authors and times alone come back as with all the rest', () => {
+  forSeeds(100, (random) => {
+    const metas = drawMeta(random).map((meta) =>
+      random.float() < 0.05 ? { ...meta, at: Number.MAX_SAFE_INTEGER } : meta,
+    );
+    const { ids, users, times } = unpackAuthors(packMeta(metas));
+    expect(Array.from(users, (user) => ids[user])).toEqual(metas.map(({ user_id }) => user_id));
+    expect(Array.from(times)).toEqual(metas.map(({ at }) => at));
   });
 });
 
@@ -99,6 +116,7 @@ const unpackers: readonly ((packed: Uint8Array) => unknown)[] = [
   unpackUpdates,
   unpackOps,
   unpackAttribution,
+  unpackAuthors,
 ];
 
 test('sealed bytes that were cut, changed, made longer or drawn by lot are refused', () => {
@@ -108,7 +126,8 @@ test('sealed bytes that were cut, changed, made longer or drawn by lot are refus
       packDeltas([drawDelta(random, 50)]),
       packUpdates(drawUpdates(random)),
       packOps(drawText(random)),
-      packAttribution([{ length: 3, rev: 4 }]),
+      packAttribution(stretches([[3, 4]])),
+      packMeta(drawMeta(random)),
     ];
     for (const [i, unpack] of unpackers.entries()) {
       const packed = sealed[i] ?? new Uint8Array();
@@ -139,7 +158,8 @@ test('damage behind a right checksum is refused or read as something, never endl
       packDeltas([drawDelta(random, 50), drawDelta(random, 50)]),
       packUpdates(drawUpdates(random).slice(0, 12)),
       packOps(drawText(random)),
-      packAttribution([{ length: 3, rev: 4 }]),
+      packAttribution(stretches([[3, 4]])),
+      packMeta(drawMeta(random)),
     ];
     for (const [i, unpack] of unpackers.entries()) {
       const bad = reseal(sealed[i] ?? new Uint8Array(), (plain) => {

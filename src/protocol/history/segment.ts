@@ -7,7 +7,7 @@ import type { DeltaOps } from '../content/delta.ts';
 import * as attribution from './attribution-columns.ts';
 import { DamagedColumns } from './columns.ts';
 import { sealDeltas, unsealDeltas } from './delta-columns.ts';
-import type { AttributionRun, EntryMeta } from './entry.ts';
+import type { EntryMeta, Stretches } from './entry.ts';
 import { type Authors, sealMeta, unsealAuthors, unsealMeta } from './meta-columns.ts';
 import { sealUpdates, unsealUpdates } from './update-columns.ts';
 
@@ -58,10 +58,10 @@ export function unpackOps(packed: Uint8Array): DeltaOps {
 }
 
 /** Which revision wrote each stretch of a text. */
-export function packAttribution(runs: readonly AttributionRun[]): Uint8Array {
-  return attribution.sealAttribution(runs);
+export function packAttribution(stretches: Stretches): Uint8Array {
+  return attribution.sealAttribution(stretches);
 }
 
-export function unpackAttribution(packed: Uint8Array): AttributionRun[] {
+export function unpackAttribution(packed: Uint8Array): Stretches {
   return attribution.unsealAttribution(packed);
 }
