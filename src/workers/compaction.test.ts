@@ -265,6 +265,13 @@ describe('large questions are answered on a thread, and alike', () => {
     }
   });
 
+  test('runs leave out no revision, however large they are and however few of them fit a page', async () => {
+    const typed = await Typed.new(420, { chars: 40_000 });
+    const runs = await runsBetween(db.sql, typed.doc_id, 0, typed.head, 1_000);
+    expect(runs.length).toBe(60);
+    expect([runs[0]?.to_rev, runs.at(-1)?.from_rev]).toEqual([420, 1]);
+  });
+
   test('a damaged segment fails the questions that need it, and no others after them', async () => {
     const typed = await Typed.new(400, { chars: 400 });
     await compact(typed.doc_id);

@@ -28,7 +28,7 @@ import { answer, type Feed } from './threads.ts';
 /** Segments fetched at a time. */
 const SEGMENTS_AT_ONCE = 16;
 const AUTHORS_AT_ONCE = 64;
-/** Revisions of the journal that are looked back over at a time. */
+/** Revisions of the journal that are looked back over at a time, at most. */
 const LOOK_BACK_REVS = 1_000;
 const NONE = new Uint8Array();
 /** Attributions that are kept, in bytes. */
@@ -185,10 +185,17 @@ class Past {
   async runs(after_rev: number, to_rev: number): Promise<void> {
     const { sql, doc_id, feed, compacted } = this;
     const tail = Math.max(after_rev, compacted);
-    for (let at = to_rev; at > tail; at -= LOOK_BACK_REVS) {
-      const before = Math.max(at - LOOK_BACK_REVS, tail);
+    for (let at = to_rev, revs = LOOK_BACK_REVS; at > tail; ) {
+      const before = Math.max(at - revs, tail);
       const page = await readPage(sql, doc_id, before, at, false);
+      if (page.to_rev < at) {
+        // They are large, and a page ended before the newest, which have to come first: fewer at a time then.
+        revs = page.to_rev - before;
+        continue;
+      }
       if (await feed({ kind: 'journal', page, after_rev: before, to_rev: at })) return;
+      at = before;
+      revs = Math.min(revs * 2, LOOK_BACK_REVS);
     }
     if (after_rev < compacted) await this.#segmentsBack(after_rev, Math.min(to_rev, compacted), true);
   }
