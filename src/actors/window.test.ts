@@ -51,6 +51,18 @@ describe('bounds', () => {
     expect(revs(window.after(1))?.at(0)).toBe(2);
   });
 
+  test('lets go of what fell out, however few entries fill its bytes', () => {
+    const window = new EditWindow(0);
+    const large = Array.from({ length: 200 }, (_, i): WeakRef<DeltaOps> => {
+      const delta = [{ insert: `${i}` }];
+      window.append(entry(i + 1, delta, { bytes: LIMITS.window_bytes_max / 2 }));
+      return new WeakRef(delta);
+    });
+    Bun.gc(true);
+    expect(window.start).toBe(198);
+    expect(large.filter((delta) => delta.deref() !== undefined).length).toBeLessThan(20);
+  });
+
   test(`holds ${LIMITS.window_bytes_max} bytes; with one more the oldest fall out until it fits`, () => {
     const window = new EditWindow(0);
     window.append(entry(1, [], { bytes: 100 }));

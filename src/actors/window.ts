@@ -58,7 +58,8 @@ export class EditWindow {
       this.#bytes -= this.#entries[this.#first]?.bytes ?? 0;
       this.#first += 1;
     }
-    if (this.#first > LIMITS.window_revs_max) {
+    // Half of them fell out: those that are moved were paid for, and what fell out is not held for long.
+    if (this.#first * 2 > this.#entries.length) {
       this.#entries = this.#entries.slice(this.#first);
       this.#first = 0;
     }
