@@ -53,7 +53,7 @@ export class EditLog {
     const { user_id, client_id, seq } = author;
     const delta = JSON.stringify(change.delta);
     this.#ledger.append({ rev, user_id, client_id, seq, at, update: change.update, delta });
-    const bytes = deltaBytes(change.delta);
+    const bytes = deltaBytes(change.delta, delta.length);
     this.window.append({ rev, epoch: this.#ledger.epoch, user_id, client_id, seq, at, delta: change.delta, bytes });
     if (seq !== null) this.noteSeq(user_id, client_id, seq);
     return { rev, update: change.update, event: editEvent(this.#doc_id, author, rev, delta, at) };

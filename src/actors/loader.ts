@@ -45,7 +45,16 @@ export async function loadDocument(
 export function windowEntry(row: Omit<JournalRow, 'update'>): WindowEntry {
   const delta = deltaOf(row);
   const { rev, epoch, user_id, client_id, seq } = row;
-  return { rev, epoch, user_id, client_id, seq, at: row.created_at.getTime(), delta, bytes: deltaBytes(delta) };
+  return {
+    rev,
+    epoch,
+    user_id,
+    client_id,
+    seq,
+    at: row.created_at.getTime(),
+    delta,
+    bytes: deltaBytes(delta, row.delta.length),
+  };
 }
 
 function deltaOf(row: Pick<JournalRow, 'delta'>): DeltaOps {

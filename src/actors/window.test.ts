@@ -7,8 +7,10 @@ import { deltaBytes, EditWindow, type WindowEntry } from './window.ts';
 
 const random = seededRandom(31);
 
+const bytesOf = (delta: DeltaOps): number => deltaBytes(delta, JSON.stringify(delta).length);
+
 function entry(rev: number, delta: DeltaOps = [{ insert: 'x' }], more: Partial<WindowEntry> = {}): WindowEntry {
-  return { rev, epoch: 1, user_id: 'u', client_id: 'c', seq: null, at: rev, delta, bytes: deltaBytes(delta), ...more };
+  return { rev, epoch: 1, user_id: 'u', client_id: 'c', seq: null, at: rev, delta, bytes: bytesOf(delta), ...more };
 }
 
 /** A window of revisions `from + 1` to `to`. */
@@ -244,8 +246,11 @@ describe('transform', () => {
   });
 });
 
-test('the size of a delta grows with its text', () => {
-  expect(deltaBytes([])).toBeGreaterThan(0);
-  expect(deltaBytes([{ insert: 'x'.repeat(1_000) }])).toBeGreaterThan(2_000);
-  expect(deltaBytes([{ retain: 5 }, { delete: 5 }])).toBeGreaterThan(deltaBytes([{ retain: 5 }]));
+test('the size of a delta grows with all that it holds: text, ops, embeds and the values of attributes', () => {
+  const large = 'x'.repeat(1_000);
+  expect(bytesOf([])).toBeGreaterThan(0);
+  expect(bytesOf([{ retain: 5 }, { delete: 5 }])).toBeGreaterThan(bytesOf([{ retain: 5 }]));
+  expect(bytesOf([{ insert: large }])).toBeGreaterThan(2_000);
+  expect(bytesOf([{ insert: { image: large } }])).toBeGreaterThan(2_000);
+  expect(bytesOf([{ retain: 5, attributes: { background: large } }])).toBeGreaterThan(2_000);
 });

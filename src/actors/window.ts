@@ -111,9 +111,10 @@ export class EditWindow {
   }
 }
 
-/** Rough bytes of a delta in memory. */
-export function deltaBytes(delta: DeltaOps): number {
-  let bytes = 64;
-  for (const op of delta) bytes += typeof op.insert === 'string' ? op.insert.length * 2 + 64 : 128;
-  return bytes;
+/**
+ * Rough bytes of a delta in memory; `json_length` is that of its JSON. An image is often a part of the text, as an embed or
+ * as an attribute, so counting what is inserted as text would not do.
+ */
+export function deltaBytes(delta: DeltaOps, json_length: number): number {
+  return 64 + delta.length * 64 + json_length * 2;
 }
