@@ -174,6 +174,20 @@ describe('a snapshot', () => {
     await db.sql`UPDATE document_heads SET head_rev = 0 WHERE doc_id = ${written.doc_id}`;
   });
 
+  test('is there with its words for the search or not at all: a try that dies between the two is made again', async () => {
+    const written = await Written.new();
+    await written.write((text) => text.insert(0, 'perihelion'));
+    await db.sql.unsafe(`
+      CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'killed'; END $$;
+      CREATE TRIGGER die BEFORE UPDATE ON document_search FOR EACH ROW EXECUTE FUNCTION die()`);
+    expect(await snapshotDocument(db.sql, written.doc_id).then(String, String)).toContain('killed');
+    await db.sql.unsafe('DROP TRIGGER die ON document_search; DROP FUNCTION die()');
+    expect(await snapshotDocument(db.sql, written.doc_id)).toBe(1);
+    const found = await db.sql`
+      SELECT FROM document_search WHERE document_id = ${written.doc_id} AND body @@ 'perihelion'::tsquery`;
+    expect(found).toHaveLength(1);
+  });
+
   test('of nothing is nothing: no document, a deleted one, one that was never edited', async () => {
     const written = await Written.new();
     expect(await snapshotDocument(db.sql, written.doc_id)).toBe(0);

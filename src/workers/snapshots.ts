@@ -27,8 +27,11 @@ export async function snapshotDocument(sql: Database, doc_id: string): Promise<n
   const rev = rows.at(-1)?.rev;
   if (rev === undefined) return last?.rev ?? 0;
   const made = await make({ state: last?.state ?? null, updates: rows.map((row) => row.update) });
-  if (await writeSnapshot(sql, doc_id, { rev, ...made }))
-    await searchBody(sql, doc_id, renderContent('text', JSON.parse(made.delta) as DeltaOps) as string);
+  const words = renderContent('text', JSON.parse(made.delta) as DeltaOps) as string;
+  // Together, or a try that died in between would leave the search behind, with nothing to show that it is.
+  await sql.begin(async (step) => {
+    if (await writeSnapshot(step, doc_id, { rev, ...made })) await searchBody(step, doc_id, words);
+  });
   return rev;
 }
 
