@@ -272,6 +272,16 @@ describe('large questions are answered on a thread, and alike', () => {
     expect([runs[0]?.to_rev, runs.at(-1)?.from_rev]).toEqual([420, 1]);
   });
 
+  test('who wrote what is told of the revision that was asked for, or not at all once that is packed away', async () => {
+    const typed = await Typed.new(300);
+    await compact(typed.doc_id);
+    const { code } = await attributionAt(db.sql, typed.doc_id, 60).then(
+      () => ({ code: 'answered' }),
+      (error) => error,
+    );
+    expect(code).toBe('UNAVAILABLE');
+  });
+
   test('a damaged segment fails the questions that need it, and no others after them', async () => {
     const typed = await Typed.new(400, { chars: 400 });
     await compact(typed.doc_id);

@@ -7,6 +7,7 @@
  * Every revision that is named here must be committed; who may ask, and what is beyond the head, is others' concern.
  */
 import type { DeltaOps } from '../../protocol/content/delta.ts';
+import { unavailable } from '../../protocol/errors.ts';
 import type { EditRun } from '../../protocol/history/runs.ts';
 import {
   compactedRev,
@@ -82,8 +83,8 @@ export function diffBetween(sql: Database, doc_id: string, from: number, to: num
 }
 
 /**
- * Who wrote each stretch of the text at `rev`, which must not be before what is compacted: JSON as the API shows it, not to
- * be changed. The last ones are kept: everybody who looks at a document asks for the same one.
+ * Who wrote each stretch of the text at `rev`, which should be near the head: JSON as the API shows it, not to be changed. The
+ * last ones are kept: everybody who looks at a document asks for the same one. Errors: UNAVAILABLE (`rev` is packed away).
  */
 export async function attributionAt(sql: Database, doc_id: string, rev: number): Promise<Uint8Array> {
   const kept = attributions.get(sql) ?? new LastAnswers(KEPT_BYTES_MAX);
@@ -175,6 +176,8 @@ class Past {
 
   async attribution(rev: number): Promise<void> {
     const { sql, doc_id, feed, compacted } = this;
+    // Whoever asked has waited for longer than it takes to type and pack that much.
+    if (rev < compacted) throw unavailable('The document changes too fast; try again.', 1);
     const { attribution } = await readCompacted(sql, doc_id, 'attribution');
     if (attribution !== null) await feed({ kind: 'attribution', bytes: attribution });
     await this.#journal(compacted, rev);
