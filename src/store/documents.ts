@@ -138,11 +138,15 @@ export async function setTitle(sql: Sql, doc_id: string, title: string, at: Date
     UPDATE document_search SET title = ${titleWords(sql, title)} FROM renamed WHERE document_id = renamed.id`;
 }
 
-/** Deletes the document softly, or brings it back. */
+/** Deletes the document softly, or brings it back, and then marks it: background work on it waited for that. */
 export async function setDeleted(sql: Sql, doc_id: string, deleted: boolean, at: Date): Promise<void> {
   await sql`
-    UPDATE documents SET deleted = ${deleted}, deleted_at = ${deleted ? at : null}, updated_at = ${at}
-    WHERE id = ${doc_id}`;
+    WITH changed AS (
+      UPDATE documents SET deleted = ${deleted}, deleted_at = ${deleted ? at : null}, updated_at = ${at}
+      WHERE id = ${doc_id} RETURNING id
+    )
+    INSERT INTO document_work (doc_id, touched_at) SELECT id, clock_timestamp() FROM changed WHERE NOT ${deleted}::boolean
+    ON CONFLICT (doc_id) DO UPDATE SET touched_at = excluded.touched_at`;
 }
 
 /** Shows the document under another of its owners. */

@@ -1,7 +1,7 @@
 /**
- * Where background work may be due: `document_work` marks every document that was claimed, or made with content, since its
- * work was last wholly done. Who writes must claim first, so no edit escapes the marks; and a mark is written anew by every
- * claim, so one that was seen before a claim cannot be taken away after it.
+ * Where background work may be due: `document_work` marks every document that was claimed, made with content, or brought
+ * back after it was deleted, since its work was last wholly done. Who writes must claim first, so no edit escapes the
+ * marks; and a mark is written anew by every claim, so one that was seen before a claim cannot be taken away after it.
  */
 import { RUN_PAUSE_MS } from '../protocol/history/runs.ts';
 import type { Sql } from './postgres.ts';
@@ -27,7 +27,7 @@ export interface WorkState {
   readonly audited_rev: number;
   /** Whether the run of edits that was not audited yet is over, since somebody else or a long pause follows it. */
   readonly run_over: boolean;
-  /** Deleted ones are audited, and wait for all else until somebody brings them back. */
+  /** Deleted ones are audited, and all else waits until somebody brings them back. */
   readonly deleted: boolean;
 }
 

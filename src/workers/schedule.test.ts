@@ -3,6 +3,7 @@ import { seedDocument } from '../../test/support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
 import { ManualClock, systemClock } from '../base/clock.ts';
 import { seededRandom } from '../base/random.ts';
+import { setDeleted } from '../store/documents.ts';
 import { claimHead, readHead, releaseHead } from '../store/heads.ts';
 import { writeSnapshot } from '../store/snapshots.ts';
 import { appendUpdates } from '../store/updates.ts';
@@ -167,12 +168,16 @@ describe('the look', () => {
     expect(await marked()).toEqual([doc_id]);
   });
 
-  test('audits deleted documents, and leaves all else of them until they are brought back', async () => {
+  test('audits deleted documents and forgets them, with all that is left to do, until they are brought back', async () => {
     const doc_id = await edited();
-    await db.sql`UPDATE documents SET deleted = true, deleted_at = now() WHERE id = ${doc_id}`;
+    await setDeleted(db.sql, doc_id, true, new Date(NOW));
     expect(await look()).toEqual([`audit-runs ${doc_id}`]);
-    await db.sql`UPDATE documents SET deleted = false, deleted_at = NULL WHERE id = ${doc_id}`;
-    expect(await look()).toHaveLength(3);
+    expect(await marked()).toEqual([doc_id]);
+    await db.sql`INSERT INTO document_history (doc_id, audited_rev) VALUES (${doc_id}, 1)`;
+    await look();
+    expect(await marked()).toEqual([]);
+    await setDeleted(db.sql, doc_id, false, new Date(NOW));
+    expect(await look()).toEqual([`snapshots ${doc_id}`, `versions ${doc_id}`]);
   });
 
   test('frees what a node that is gone left behind, once it has been still for ten minutes; never while Redis cannot say', async () => {

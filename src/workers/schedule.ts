@@ -98,10 +98,11 @@ export function dueOf(state: WorkState, pace: VersionPace, now: number): readonl
   });
 }
 
-/** Whether nothing is left to do on this document until somebody claims it again. */
+/** Whether nothing is left to do on this document until somebody claims it again, or brings it back. */
 function isDone(state: WorkState): boolean {
   const { free, deleted, head_rev, snapshot_rev, version_rev, audited_rev } = state;
-  return free && !deleted && Math.min(snapshot_rev, version_rev, audited_rev) >= head_rev && !compactionDue(state);
+  if (!free || audited_rev < head_rev) return false;
+  return deleted || (Math.min(snapshot_rev, version_rev) >= head_rev && !compactionDue(state));
 }
 
 /**
