@@ -156,7 +156,11 @@ export class OpenDocument {
   async drain(): Promise<Ended> {
     // One that is being opened goes into service first: it has a claim to give back.
     await this.ready.catch(() => {});
-    while (this.#inbox.length > 0) this.#deliver();
+    while (this.#inbox.length > 0) {
+      this.#deliver();
+      // One that crashed ends now: what its memory holds must not become part of anything that is written.
+      await Promise.resolve();
+    }
     this.#actor.send({ type: 'DRAIN' });
     return this.ended;
   }

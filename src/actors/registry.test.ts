@@ -163,6 +163,20 @@ describe('a document that crashes', () => {
     await open.ended;
   });
 
+  test('while it is given up works off nothing more of what waits', async () => {
+    const doc_id = await world.document();
+    const { document: open, runtime } = await world.node.registry.open(doc_id);
+    const member = await world.node.yjs(doc_id);
+    let turns = 0;
+    runtime.turn = () => {
+      turns += 1;
+      throw new Error('a bug');
+    };
+    for (let entries = 0; entries < 1_025; entries++) open.push({ kind: 'query_awareness', member });
+    expect((await open.drain()).kind).toBe('failed');
+    expect(turns).toBe(1);
+  });
+
   test('three times within a minute rests for a minute, and only that one', async () => {
     const [doc_id, well] = [await world.document(), await world.document()];
     for (let times = 0; times < 3; times++) {
