@@ -1,4 +1,4 @@
-/** How many questions about the past a node answers at a time, and how many wait. */
+/** How many questions about the past a node answers at a time, how many wait, and what becomes of a thread that ends. */
 import { expect, test } from 'bun:test';
 import { LIMITS } from '../../protocol/limits.ts';
 import { answer } from './threads.ts';
@@ -21,4 +21,40 @@ test(`history_questions_at_once_max (${RUNNING}) are answered at a time and hist
   expect(await Promise.all(taken)).toHaveLength(RUNNING + WAITING);
   expect(begun).toBe(RUNNING + WAITING);
   expect(await ask()).toBeDefined();
+});
+
+test('a thread that ended, kept for the next question or in the middle of one, has nobody wait for it', async () => {
+  const threads: Worker[] = [];
+  const Ordinary = globalThis.Worker;
+  globalThis.Worker = class extends Ordinary {
+    constructor(...args: ConstructorParameters<typeof Ordinary>) {
+      super(...args);
+      threads.push(this);
+    }
+  };
+  const end = () => {
+    const last = threads.at(-1);
+    last?.terminate();
+    last?.onerror?.(new ErrorEvent('error', { message: 'out of memory' }));
+  };
+  const json = JSON.stringify([{ insert: 'x'.repeat(600_000) }]);
+  const ask = (between: () => void) =>
+    answer({ kind: 'text' }, async (feed) => {
+      await feed({ kind: 'text', json });
+      between();
+      await feed({ kind: 'text', json });
+    }).then(
+      ({ ops_json }) => ops_json === json,
+      (error) => String(error),
+    );
+  try {
+    expect(await ask(() => {})).toBe(true);
+    end();
+    expect(await ask(() => {})).toBe(true);
+    expect(threads).toHaveLength(2);
+    expect(await ask(end)).toContain('out of memory');
+    expect(await ask(() => {})).toBe(true);
+  } finally {
+    globalThis.Worker = Ordinary;
+  }
 });

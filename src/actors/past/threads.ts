@@ -80,7 +80,7 @@ class Thread {
   // A process that has nothing else to do may end.
   readonly #worker = new Worker(new URL('./thread.ts', import.meta.url).href, { ref: false });
   #waiting: PromiseWithResolvers<unknown> | null = null;
-  #broken = false;
+  #broken: Error | null = null;
 
   constructor() {
     this.#worker.onmessage = ({ data }: MessageEvent<FromThread>) => {
@@ -92,6 +92,7 @@ class Thread {
 
   /** Tells the thread something and waits until it is done. */
   ask(message: ToThread): Promise<unknown> {
+    if (this.#broken !== null) return Promise.reject(this.#broken);
     this.#waiting = Promise.withResolvers<unknown>();
     this.#worker.postMessage(message);
     return this.#waiting.promise;
@@ -100,13 +101,16 @@ class Thread {
   /** Done with it: the next who waits may have it. */
   giveBack(): void {
     // One that was left in the middle begins anew with the next question.
-    if (this.#broken || idle.length >= IDLE_MAX) this.#worker.terminate();
+    if (this.#broken !== null || idle.length >= IDLE_MAX) this.#worker.terminate();
     else idle.push(this);
   }
 
   #fail(message: string): void {
-    this.#broken = true;
-    this.#waiting?.reject(new Error(message));
+    this.#broken = new Error(message);
+    this.#waiting?.reject(this.#broken);
+    // It may have ended while nobody asked: nobody is to have it.
+    const place = idle.indexOf(this);
+    if (place !== -1) idle.splice(place, 1)[0]?.giveBack();
   }
 }
 
