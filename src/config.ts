@@ -79,8 +79,9 @@ export class ConfigError extends Error {
   constructor(
     readonly variable: string,
     readonly reason: string,
+    cause?: unknown,
   ) {
-    super(`${variable} ${reason}`);
+    super(`${variable} ${reason}`, { cause });
   }
 }
 

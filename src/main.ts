@@ -5,10 +5,9 @@
  * document, says goodbye to every socket with 1012, finishes its jobs, closes its connections and exits with 0; a
  * deadline stands behind all of that.
  */
-import type { Server } from 'bun';
 import packageFile from '../package.json' with { type: 'json' };
 import { TIMED_OUT, within } from './base/clock.ts';
-import { ConfigError, readConfig } from './config.ts';
+import { type Config, ConfigError, readConfig } from './config.ts';
 import { DashboardSessions } from './domain/dashboard-sessions.ts';
 import type { QueueBoard } from './domain/queue-board.ts';
 import { ADMIN_PATH, BOARD_PATH } from './http/admin-guard.ts';
@@ -34,11 +33,16 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-/** Starts a server on this node's parts. Rejects when PostgreSQL cannot be reached or migrated. */
+/**
+ * Starts a server on this node's parts. Rejects with the {@link ConfigError} of the setting that names what cannot be had:
+ * a PostgreSQL that can be reached and migrated, an address and port that are free.
+ */
 export async function startServer(node: NodeParts): Promise<Running> {
   const { config, clock, random, log, metrics, sql } = node;
   const { document_bytes_max } = config;
-  await node.prepareDatabase();
+  await node.prepareDatabase().catch((error: unknown) => {
+    throw new ConfigError('DATABASE_URL', `names a database that cannot be used: ${reasonOf(error)}`, error);
+  });
   const runs = (service: 'users' | 'documents' | 'collaboration' | 'worker'): boolean => config.services.has(service);
 
   const worker = createWorkerService(node);
@@ -74,24 +78,28 @@ export async function startServer(node: NodeParts): Promise<Running> {
   if (runs('worker')) worker.start();
   await collaboration.start();
 
-  const server: Server<SocketData> = Bun.serve({
-    hostname: config.host,
-    port: config.port,
-    // The routes count bytes as they arrive and refuse with our own error; Bun would answer with a bare 413.
-    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    idleTimeout: 30,
-    // Bun's own page about an error would show our source.
-    development: false,
-    websocket: doors.handlers,
-    fetch(received, bun) {
-      const request = addressed(received);
-      rememberPeer(request, bun.requestIP(received)?.address ?? '');
-      const ip = addressOf(request, config.trust_proxy);
-      const taken = runs('collaboration') && hasHost(request) ? doors.take(request, bun, ip) : null;
-      if (taken !== null) return taken;
-      return app.handle(request);
-    },
-  });
+  const server = listening(config, () =>
+    Bun.serve<SocketData>({
+      hostname: config.host,
+      port: config.port,
+      // The routes count bytes as they arrive and refuse with our own error; Bun would answer with a bare 413.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      idleTimeout: 30,
+      // Bun's own page about an error would show our source.
+      development: false,
+      // Without development Bun shares the port with whoever holds it, and each would get some of the other's calls.
+      reusePort: false,
+      websocket: doors.handlers,
+      fetch(received, bun) {
+        const request = addressed(received);
+        rememberPeer(request, bun.requestIP(received)?.address ?? '');
+        const ip = addressOf(request, config.trust_proxy);
+        const taken = runs('collaboration') && hasHost(request) ? doors.take(request, bun, ip) : null;
+        if (taken !== null) return taken;
+        return app.handle(request);
+      },
+    }),
+  );
   collaboration.fanout.serve(server);
   const port = server.port ?? config.port;
   log.info({ event: 'listening', host: config.host, port, services: [...config.services] }, 'listening');
@@ -111,6 +119,26 @@ export async function startServer(node: NodeParts): Promise<Running> {
   return { port, url: `http://${config.host}:${port}`, stop };
 }
 
+/** What `serve` gives, or the {@link ConfigError} that says why nobody can listen there. */
+function listening<Served>({ host, port }: Pick<Config, 'host' | 'port'>, serve: () => Served): Served {
+  try {
+    return serve();
+  } catch (error) {
+    throw new ConfigError(
+      'HOST and PORT',
+      `name an address that cannot be had, ${host}:${port}: ${reasonOf(error)}`,
+      error,
+    );
+  }
+}
+
+/** Why something failed, in the system's short word where there is one. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' && !error.message.includes(code) ? `${error.message} (${code})` : error.message;
+}
+
 function createBoard(queues: Queues): QueueBoard {
   const shown = QUEUE_NAMES.map((name) => queues[name].bull);
   return createQueueBoard(shown, { base_path: BOARD_PATH, account_path: ADMIN_PATH });
@@ -126,7 +154,8 @@ async function main(): Promise<void> {
     reporter.report(error, {});
   });
   const running = await startServer(node).catch((error: unknown) => {
-    log.fatal({ error }, 'the server could not start');
+    const { message, cause } = error instanceof ConfigError ? error : { message: 'a bug of ours', cause: error };
+    log.fatal({ error: cause }, `the server could not start: ${message}`);
     process.exit(1);
   });
   let stopping = false;
