@@ -41,9 +41,16 @@ describe('a body', () => {
       expect(response.status).toBe(415);
       expect(body.error.code).toBe('UNSUPPORTED_MEDIA_TYPE');
     }
-    expect((await send('POST', '/things')).response.status).toBe(415);
     const packed = json(Bun.gzipSync(Buffer.from('{"title":"x"}')), { 'content-encoding': 'gzip' });
     expect((await send('POST', '/things', packed)).response.status).toBe(415);
+  });
+
+  test('that is absent is what is wrong, not its type', async () => {
+    const { response, body } = await send('POST', '/things');
+    expect([response.status, body.error.code]).toEqual([422, 'VALIDATION_ERROR']);
+    expect(body.error.details).toEqual([{ path: '', message: 'the body is empty; JSON is expected' }]);
+    const unnamed = await send('POST', '/things', { body: Buffer.from('{"title":"x"}') });
+    expect(unnamed.response.status).toBe(415);
   });
 
   test('that is not JSON is refused, whatever is wrong with it', async () => {

@@ -11,12 +11,16 @@ import { exchangeOf } from './request.ts';
 /** `application/json`, alone or with a charset of UTF-8 (JSON has no other: RFC 8259 section 8.1). */
 const JSON_CONTENT = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*$/i;
 
+const EMPTY = 'the body is empty; JSON is expected';
+
 /**
  * The parsed body of `request`. Errors: UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE (over `bytes_max`), VALIDATION_ERROR
- * (not UTF-8, not JSON).
+ * (absent, not UTF-8, not JSON).
  */
 export async function readJson(request: Request, bytes_max: number): Promise<unknown> {
   const { headers } = request;
+  // Nothing was sent, so nothing is of the wrong type: what is missing is the fields.
+  if (request.body === null && !headers.has('content-type')) throw invalidField('', EMPTY);
   if (!JSON_CONTENT.test(headers.get('content-type') ?? '')) throw new ConcordError('UNSUPPORTED_MEDIA_TYPE');
   const encoding = headers.get('content-encoding') ?? 'identity';
   if (encoding.toLowerCase() !== 'identity')
@@ -75,7 +79,7 @@ function parse(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw invalidField('', text.trim() === '' ? 'the body is empty; JSON is expected' : 'the body is not JSON');
+    throw invalidField('', text.trim() === '' ? EMPTY : 'the body is not JSON');
   }
 }
 

@@ -124,7 +124,7 @@ describe('an erased account', () => {
   test('takes the password', async () => {
     const { access_token: token } = await world.register(name);
     expect(outcome(await erase(token, 'not the password'))).toEqual([401, 'INVALID_CREDENTIALS']);
-    expect(outcome(await world.call('DELETE', '/v1/users/me', { token }))).toEqual([415, 'UNSUPPORTED_MEDIA_TYPE']);
+    expect(outcome(await world.call('DELETE', '/v1/users/me', { token }))).toEqual([422, 'VALIDATION_ERROR']);
     expect((await me(token)).status).toBe(200);
   });
 
