@@ -24,6 +24,8 @@ import { pageLink, type SignedInApp, type View } from './view.ts';
 
 /** People are told that the document is full no more often than this. */
 const FULL_SAID_EACH_MS = 20_000;
+/** After a question that failed. */
+const ASK_AGAIN_MS = 3_000;
 
 /** The view at `/d/<id>`. */
 export function documentView(app: SignedInApp, id: string): View {
@@ -171,7 +173,11 @@ class DocumentView {
       if (this.#closed || asked !== this.#asked) return;
       this.#show(info);
     } catch {
-      return; // The connection's own end says more, and a failure that passes is asked again at the next reconnect.
+      // The connection's own end says more; what passes is asked again, unless something else asked meanwhile.
+      setTimeout(() => {
+        if (!this.#closed && asked === this.#asked) void this.#ask(refused);
+      }, ASK_AGAIN_MS);
+      return;
     }
     const live = this.#live;
     if (live === null || this.#editor === null) return;

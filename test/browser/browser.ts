@@ -205,7 +205,12 @@ export class Window {
 
   /** Waits until the indicator says this. Looks more often than the driver would. */
   async untilSays(word: Word, within_ms = 10_000): Promise<void> {
-    await until(`the indicator to say ${word}`, async () => (await this.says()) === word, within_ms);
+    const look = async (): Promise<boolean> => {
+      const says = await this.says();
+      if (says !== word) throw new Error(`it says ${says}`);
+      return true;
+    };
+    await until(`the indicator to say ${word}`, look, within_ms);
   }
 
   /** Waits until the text is there. */
