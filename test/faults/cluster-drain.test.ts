@@ -1,44 +1,24 @@
 /** Two nodes, one of which is told to end: it hands everything over, and its clients go on with the other. */
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { expect, test } from 'bun:test';
 import { seededRandom } from '../../src/base/random.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
 import { until } from '../support/until.ts';
-import { Cluster, type ClusterNode } from './cluster.ts';
-import type { Person } from './concord.ts';
+import type { ClusterNode } from './cluster.ts';
+import { ClusterWorld } from './cluster-world.ts';
 import { Crowd } from './crowd.ts';
 import { Ledger } from './ledger.ts';
-import { Tap } from './tap.ts';
 
 const DOCUMENTS = 100;
 const READERS_PER_DOCUMENT = 5;
 const TYPED_ON_EVERY = 20;
 const STOPPED_WITHIN_MS = 10_000;
 
-let database: TestDatabase;
-let redis: TestRedis;
-let cluster: Cluster;
-let tap: Tap;
-let people: [Person, Person, Person];
-
-beforeAll(async () => {
-  [database, redis] = await Promise.all([createTestDatabase(), startRedis()]);
-  cluster = await Cluster.start({ database_url: database.url, redis_url: redis.url, nodes: 2 });
-  people = (await cluster.people('ada', 'ben', 'cleo')) as [Person, Person, Person];
-  tap = await Tap.open(redis.url);
-});
-
-afterAll(async () => {
-  tap.close();
-  await cluster.stop();
-  await Promise.all([database.drop(), redis.stop()]);
-});
+const world = new ClusterWorld(2);
 
 /** A socket that only listens; when it is closed it comes back through the other node until it is in. */
 function reader(doc_id: string, place: number, node: ClusterNode, seen: Seen): Promise<unknown> {
   const door = place % 2 === 0 ? 'collab' : 'yjs';
   const open = ({ concord }: ClusterNode, greeted: () => void): void => {
-    const socket = new WebSocket(`${concord.ws_url}/v1/${door}/${doc_id}?token=${people[0].token}`);
+    const socket = new WebSocket(`${concord.ws_url}/v1/${door}/${doc_id}?token=${world.people[0].token}`);
     sockets.add(socket);
     let is_in = false;
     socket.onmessage = () => {
@@ -50,7 +30,7 @@ function reader(doc_id: string, place: number, node: ClusterNode, seen: Seen): P
       if (code === 1000) return;
       seen.codes.add(code);
       if (is_in) seen.away += 1;
-      setTimeout(() => open(cluster.node(1), () => (seen.away -= 1)), 100);
+      setTimeout(() => open(world.cluster.node(1), () => (seen.away -= 1)), 100);
     };
   };
   return new Promise<void>((resolve) => open(node, resolve));
@@ -66,6 +46,7 @@ interface Seen {
 const sockets = new Set<WebSocket>();
 
 test('SIGTERM with 500 sockets on 100 documents over two nodes: exit 0 within 10 s, 1012 for its clients, who resume elsewhere, and nothing is lost', async () => {
+  const { cluster, people } = world;
   const [ledger, random] = [new Ledger(), seededRandom(1)];
   const seen: Seen = { codes: new Set(), away: 0 };
   const doc_ids = await Promise.all(
@@ -108,9 +89,7 @@ test('SIGTERM with 500 sockets on 100 documents over two nodes: exit 0 within 10
   const owners = new Set((await cluster.owners(typed)).values());
   expect(owners).toEqual(new Set([cluster.node(1).name]));
 
-  for (const crowd of crowds) crowd.hush();
-  const wrongs = await Promise.all(crowds.map((crowd) => crowd.wrongs({ tap, complete: true })));
-  expect([...wrongs.flat(), ...ledger.faults, ...tap.faults]).toEqual([]);
+  await world.expectOneTruth({ ledger, crowds });
   for (const crowd of crowds) crowd.leave();
   for (const socket of sockets) socket.close(1000);
 }, 150_000);

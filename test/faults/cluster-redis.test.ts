@@ -1,15 +1,10 @@
 /** Two nodes: what Redis forgets, misses or breaks off moves no document and loses nothing. */
-import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
+import { beforeEach, expect, test } from 'bun:test';
 import { seededRandom } from '../../src/base/random.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
 import { until } from '../support/until.ts';
-import { Cluster } from './cluster.ts';
-import type { Person } from './concord.ts';
-import { Crowd } from './crowd.ts';
+import { ClusterWorld, type Company } from './cluster-world.ts';
 import { JsonClient } from './json-client.ts';
 import { Ledger } from './ledger.ts';
-import { Tap } from './tap.ts';
 
 const DOCUMENTS = 4;
 /** Longer than a node is believed in without a beat, so that nothing in Redis is true any more when it returns. */
@@ -17,56 +12,30 @@ const AWAY_MS = 10_000;
 const REPAIRED_WITHIN_MS = 5_000;
 const BETWEEN_BREAKS_MS = 400;
 
-let database: TestDatabase;
-let redis: TestRedis;
-let cluster: Cluster;
-let tap: Tap;
-let people: [Person, Person, Person];
+const world = new ClusterWorld(2);
 
-beforeAll(async () => {
-  [database, redis] = await Promise.all([createTestDatabase(), startRedis()]);
-  cluster = await Cluster.start({ database_url: database.url, redis_url: redis.url, nodes: 2 });
-  people = (await cluster.people('ada', 'ben', 'cleo')) as [Person, Person, Person];
-  tap = await Tap.open(redis.url);
-});
+beforeEach(() => world.cluster.ready());
 
-beforeEach(() => cluster.ready());
-
-afterAll(async () => {
-  tap.close();
-  await cluster.stop();
-  await Promise.all([database.drop(), redis.stop()]);
-});
-
-/** Documents, half of them on each node, with people and programs typing on all of them from both. */
-async function company(name: string) {
-  const [ledger, random] = [new Ledger(), seededRandom(1)];
-  const crowds: Crowd[] = [];
-  for (let i = 0; i < DOCUMENTS; i++) {
-    const doc_id = await cluster.createDocument(people[0], people.slice(1));
-    await cluster.openOn(cluster.node(i), people[0], [doc_id]);
-    crowds.push(new Crowd({ cluster, ledger, random, people, doc_id, name: `${name}${i}`, home: i, think_ms: 20 }));
-  }
-  await Promise.all(crowds.map((crowd) => crowd.arrive()));
-  for (const crowd of crowds) crowd.type();
-  await ledger.after(200, 'acked');
-  const doc_ids = crowds.map(({ doc_id }) => doc_id);
-  return { ledger, crowds, doc_ids, epochs: await cluster.epochs(doc_ids) };
+/** Everybody on documents of both nodes, and how often each of these changed hands so far. */
+async function company(name: string): Promise<Settled> {
+  const all = await world.company(name, DOCUMENTS);
+  return { ...all, epochs: await world.cluster.epochs(all.doc_ids) };
 }
-type Company = Awaited<ReturnType<typeof company>>;
+
+interface Settled extends Company {
+  readonly epochs: readonly number[];
+}
 
 /** Everybody rests, has everything, nothing is wrong, and every document is where it was. */
-async function expectNothingMoved({ ledger, crowds, doc_ids, epochs }: Company, complete: boolean): Promise<void> {
-  for (const crowd of crowds) crowd.hush();
-  const wrongs = await Promise.all(crowds.map((crowd) => crowd.wrongs({ tap, complete })));
-  expect([...wrongs.flat(), ...ledger.faults, ...tap.faults]).toEqual([]);
-  expect(await cluster.epochs(doc_ids)).toEqual(epochs);
-  for (const crowd of crowds) crowd.leave();
+async function expectNothingMoved(all: Settled, complete: boolean): Promise<void> {
+  await world.expectOneTruth(all, complete);
+  expect(await world.cluster.epochs(all.doc_ids)).toEqual([...all.epochs]);
+  for (const crowd of all.crowds) crowd.leave();
 }
 
 /** Sends Redis a command of its own. */
 async function tell(command: string, ...words: string[]): Promise<unknown> {
-  const client = new Bun.RedisClient(redis.url);
+  const client = new Bun.RedisClient(world.redis.url);
   const answer = await client.send(command, words);
   client.close();
   return answer;
@@ -90,12 +59,13 @@ test('Redis flushed under load: no document changes hands, nobody is sent away, 
 
 test('Redis restarted under load: all heals by itself, and no document changes hands', async () => {
   const all = await company('restarted');
-  await redis.restart();
+  await world.redis.restart();
   await all.ledger.after(500, 'acked');
   await expectNothingMoved(all, false);
 }, 120_000);
 
 test('Redis away until nobody beats any more: editing on the owner goes on, everybody recovers, and no document changes hands', async () => {
+  const { cluster, redis, people } = world;
   const all = await company('away');
   const near = await Promise.all(
     all.doc_ids.map(async (doc_id, i) => {
@@ -122,6 +92,7 @@ test('Redis away until nobody beats any more: editing on the owner goes on, ever
 }, 150_000);
 
 test('every subscription of every node broken off, again and again: what was missed is there within 5 s, though nothing follows it', async () => {
+  const { cluster, people } = world;
   const ledger = new Ledger();
   const doc_id = await cluster.createDocument(people[0]);
   await cluster.openOn(cluster.node(0), people[0], [doc_id]);
