@@ -58,54 +58,37 @@ async function tell({ redis }: Scene, ...[command, ...words]: readonly [string, 
   client.close();
 }
 
-const nodeDies: Kind = {
-  weight: 4,
-  draw(scene, random) {
-    const victim = someNode(scene, random);
-    return {
-      detail: victim.name,
-      loses: [victim],
-      moves_nothing: false,
-      flows: scene.cluster.nodes.length > 1,
-      lasts_ms: between(random, 0, 6_000),
-      inject: () => victim.concord.kill9(),
-      heal: () => revive([victim]),
-    };
-  },
-};
+/** Nodes are killed with -9 and stay away for a while. `besides`: what else happens at that moment. */
+function nodesDie(
+  weight: number,
+  draw: (scene: Scene, random: Random) => readonly ClusterNode[],
+  besides: (scene: Scene) => Promise<void> = async () => {},
+): Kind {
+  return {
+    weight,
+    draw(scene, random) {
+      const victims = draw(scene, random);
+      return {
+        detail: victims.map(({ name }) => name).join(' and '),
+        loses: victims,
+        moves_nothing: false,
+        flows: scene.cluster.nodes.length > victims.length,
+        lasts_ms: between(random, 0, 6_000),
+        inject: async () =>
+          void (await Promise.all([...victims.map(({ concord }) => concord.kill9()), besides(scene)])),
+        heal: () => revive(victims),
+      };
+    },
+  };
+}
 
-const twoNodesDie: Kind = {
-  weight: 1,
-  draw(scene, random) {
-    const first = Math.floor(random.float() * scene.cluster.nodes.length);
-    const victims = [...new Set([scene.cluster.node(first), scene.cluster.node(first + 1)])];
-    return {
-      detail: victims.map(({ name }) => name).join(' and '),
-      loses: victims,
-      moves_nothing: false,
-      flows: scene.cluster.nodes.length > victims.length,
-      lasts_ms: between(random, 0, 6_000),
-      inject: async () => void (await Promise.all(victims.map(({ concord }) => concord.kill9()))),
-      heal: () => revive(victims),
-    };
-  },
-};
+const oneNode = (scene: Scene, random: Random): readonly ClusterNode[] => [someNode(scene, random)];
 
-const nodeDiesAndRedisForgets: Kind = {
-  weight: 2,
-  draw(scene, random) {
-    const victim = someNode(scene, random);
-    return {
-      detail: victim.name,
-      loses: [victim],
-      moves_nothing: false,
-      flows: scene.cluster.nodes.length > 1,
-      lasts_ms: between(random, 0, 6_000),
-      inject: async () => void (await Promise.all([victim.concord.kill9(), tell(scene, 'FLUSHALL')])),
-      heal: () => revive([victim]),
-    };
-  },
-};
+/** Neighbours; the only one, where there is one. */
+function twoNodes({ cluster }: Scene, random: Random): readonly ClusterNode[] {
+  const first = Math.floor(random.float() * cluster.nodes.length);
+  return [...new Set([cluster.node(first), cluster.node(first + 1)])];
+}
 
 const nodeHangs: Kind = {
   weight: 3,
@@ -151,34 +134,28 @@ const nodeIsToldToEnd: Kind = {
   },
 };
 
-/** Something happens to Redis for some time. */
-function redisFault(
+/**
+ * Something happens to a store for some time, and every document stays with its owner: one that cannot know what became of a
+ * statement takes the next epoch, and stays the owner.
+ */
+function storeFault<Name extends 'redis' | 'postgres'>(
+  name: Name,
   weight: number,
-  least_ms: number,
-  most_ms: number,
-  does: (redis: TestRedis) => Pick<Fault, 'inject' | 'heal'>,
+  [least_ms, most_ms]: readonly [number, number],
+  does: (store: Scene[Name]) => Pick<Fault, 'inject' | 'heal'>,
 ): Kind {
   return {
     weight,
-    draw({ redis }, random) {
+    draw(scene, random) {
       const lasts_ms = between(random, least_ms, most_ms);
-      return { detail: seconds(lasts_ms), loses: [], moves_nothing: true, flows: false, lasts_ms, ...does(redis) };
-    },
-  };
-}
-
-/** The same for PostgreSQL. An owner that cannot know what became of a statement takes the next epoch, and stays the owner. */
-function postgresFault(
-  weight: number,
-  least_ms: number,
-  most_ms: number,
-  does: (postgres: TestPostgres) => Pick<Fault, 'inject' | 'heal'>,
-): Kind {
-  return {
-    weight,
-    draw({ postgres }, random) {
-      const lasts_ms = between(random, least_ms, most_ms);
-      return { detail: seconds(lasts_ms), loses: [], moves_nothing: true, flows: false, lasts_ms, ...does(postgres) };
+      return {
+        detail: seconds(lasts_ms),
+        loses: [],
+        moves_nothing: true,
+        flows: false,
+        lasts_ms,
+        ...does(scene[name]),
+      };
     },
   };
 }
@@ -241,29 +218,35 @@ function lineFault(
 }
 
 const KINDS: Readonly<Record<string, Kind>> = {
-  'node killed (-9)': nodeDies,
-  'two nodes killed at once': twoNodesDie,
-  'node killed and Redis flushed at once': nodeDiesAndRedisForgets,
+  'node killed (-9)': nodesDie(4, oneNode),
+  'two nodes killed at once': nodesDie(1, twoNodes),
+  'node killed and Redis flushed at once': nodesDie(2, oneNode, (scene) => tell(scene, 'FLUSHALL')),
   'node stopped (SIGSTOP) and continued': nodeHangs,
   'node drained (SIGTERM)': nodeIsToldToEnd,
   'Redis flushed': redisIsTold(3, ['FLUSHALL'], 3),
   'every subscription broken off': redisIsTold(3, ['CLIENT', 'KILL', 'TYPE', 'pubsub'], 10),
   'every command connection to Redis broken off': redisIsTold(2, ['CLIENT', 'KILL', 'TYPE', 'normal'], 10),
-  'Redis restarted': redisFault(2, 0, 0, (redis) => ({ inject: () => redis.restart(), heal: async () => {} })),
-  'Redis down': redisFault(2, 1_000, 30_000, (redis) => ({ inject: () => redis.kill9(), heal: () => redis.start() })),
-  'Redis hangs': redisFault(2, 500, 15_000, (redis) => ({
+  'Redis restarted': storeFault('redis', 2, [0, 0], (redis) => ({
+    inject: () => redis.restart(),
+    heal: async () => {},
+  })),
+  'Redis down': storeFault('redis', 2, [1_000, 30_000], (redis) => ({
+    inject: () => redis.kill9(),
+    heal: () => redis.start(),
+  })),
+  'Redis hangs': storeFault('redis', 2, [500, 15_000], (redis) => ({
     inject: async () => redis.pause(),
     heal: async () => redis.resume(),
   })),
-  'PostgreSQL stopped and started': postgresFault(2, 1_000, 30_000, (postgres) => ({
+  'PostgreSQL stopped and started': storeFault('postgres', 2, [1_000, 30_000], (postgres) => ({
     inject: () => postgres.stop(),
     heal: () => postgres.start(),
   })),
-  'PostgreSQL killed and started': postgresFault(2, 0, 3_000, (postgres) => ({
+  'PostgreSQL killed and started': storeFault('postgres', 2, [0, 3_000], (postgres) => ({
     inject: () => postgres.kill9(),
     heal: () => postgres.start(),
   })),
-  'PostgreSQL hangs': postgresFault(2, 500, 20_000, (postgres) => ({
+  'PostgreSQL hangs': storeFault('postgres', 2, [500, 20_000], (postgres) => ({
     inject: async () => postgres.pause(),
     heal: async () => postgres.resume(),
   })),
