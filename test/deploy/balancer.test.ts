@@ -148,6 +148,23 @@ describe.skipIf(nginx.path === null)('behind the balancer', () => {
   const sockets = (door: string): Promise<number[]> =>
     Promise.all(COLLABORATION.map((name) => stack.metric(name, `concord_sockets{door="${door}"}`)));
 
+  /** Two who type on a document of theirs through different doors, and the node that it is on. */
+  const typists = async (seed: number) => {
+    const ledger = new Ledger();
+    const doc_id = await stack.createDocument(ada, [ben]);
+    const parts = { concord: stack, ledger, random: seededRandom(seed), doc_id };
+    const clients = [
+      new JsonClient({ ...parts, person: ada, name: 'j' }),
+      new YjsClient({ ...parts, person: ben, name: 'y' }),
+    ];
+    for (const client of clients) {
+      client.typing = true;
+      client.stay();
+    }
+    await ledger.after(100, 'acked');
+    return { ledger, doc_id, clients, home: (await stack.ownerOf(doc_id)) ?? 'collaboration-1' };
+  };
+
   /** A socket that only listens, once it is in; `closed` resolves to the code that it was closed with. */
   const reader = async (door: string, doc_id: string): Promise<{ readonly closed: Promise<number> }> => {
     const socket = new WebSocket(`${stack.ws_url}/v1/${door}/${doc_id}?token=${ada.token}`);
@@ -268,19 +285,7 @@ describe.skipIf(nginx.path === null)('behind the balancer', () => {
   });
 
   test('kill -9 of the node that a document is on: its clients come back through the other, and nothing acknowledged is lost', async () => {
-    const ledger = new Ledger();
-    const doc_id = await stack.createDocument(ada, [ben]);
-    const parts = { concord: stack, ledger, random: seededRandom(7), doc_id };
-    const clients = [
-      new JsonClient({ ...parts, person: ada, name: 'j' }),
-      new YjsClient({ ...parts, person: ben, name: 'y' }),
-    ];
-    for (const client of clients) {
-      client.typing = true;
-      client.stay();
-    }
-    await ledger.after(100, 'acked');
-    const killed = (await stack.ownerOf(doc_id)) ?? 'collaboration-1';
+    const { ledger, doc_id, clients, home: killed } = await typists(7);
     await stack.node(killed).kill9();
 
     const since = performance.now();
@@ -299,19 +304,7 @@ describe.skipIf(nginx.path === null)('behind the balancer', () => {
   }, 90_000);
 
   test('SIGTERM of a node: exit 0, its clients are sent to the other, and nothing is lost', async () => {
-    const ledger = new Ledger();
-    const doc_id = await stack.createDocument(ada, [ben]);
-    const parts = { concord: stack, ledger, random: seededRandom(8), doc_id };
-    const clients = [
-      new JsonClient({ ...parts, person: ada, name: 'j' }),
-      new YjsClient({ ...parts, person: ben, name: 'y' }),
-    ];
-    for (const client of clients) {
-      client.typing = true;
-      client.stay();
-    }
-    await ledger.after(100, 'acked');
-    const left = (await stack.ownerOf(doc_id)) ?? 'collaboration-1';
+    const { ledger, doc_id, clients, home: left } = await typists(8);
     const goodbyes = await Promise.all(['collab', 'yjs'].map((door) => reader(door, doc_id)));
     expect(await stack.node(left).terminate()).toBe(0);
     expect(await Promise.all(goodbyes.map(({ closed }) => closed))).toEqual([1012, 1012]);
