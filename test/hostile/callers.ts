@@ -2,6 +2,7 @@
  * Everybody who may knock at a server, from nobody to an admin, and a document on which three of them have a role. Each of
  * the hostile tests sends these against what it looks at, so that nobody is forgotten who was thought of once.
  */
+import type { conformityFaults } from '../support/openapi-conformity.ts';
 import { openTestServer, type TestServer, type TestUser } from '../support/server.ts';
 
 /** See the head of this file. `none` shows no token; `erased` and `signed_out` show one that was good a moment ago. */
@@ -26,6 +27,8 @@ export const PASSWORD = 'open sesame, says the test';
 /** See the head of this file. */
 export interface Callers {
   readonly server: TestServer;
+  /** The OpenAPI document that the server publishes. */
+  readonly published: Parameters<typeof conformityFaults>[0];
   /** Who shows what; the first two are nobody, and have a token alone. */
   readonly by_name: Readonly<Record<CallerName, TestUser>>;
   /** Makes a document on which owner, editor and viewer have their roles; somebody else, a guest, views it too. */
@@ -55,6 +58,7 @@ export async function openCallers(env: Readonly<Record<string, string>> = {}): P
   let count = 0;
   return {
     server,
+    published: (await (await fetch(`${server.url}/docs/json`)).json()) as Callers['published'],
     by_name: { ...known, garbage: { ...NOBODY, token: GARBAGE } },
     guest: person('guest'),
     async sharedDocument() {

@@ -4,14 +4,10 @@ import { conformityFaults } from '../support/openapi-conformity.ts';
 import { CALLERS, type CallerName, type Callers, openCallers, refusalOf } from './callers.ts';
 import { DOCUMENT_ROUTES, expected, NO_SUCH_ID, ROUTES, type Row } from './routes.ts';
 
-type Published = Parameters<typeof conformityFaults>[0];
-
 let callers: Callers;
-let published: Published;
 
 beforeAll(async () => {
   callers = await openCallers();
-  published = (await (await fetch(`${callers.server.url}/docs/json`)).json()) as Published;
 });
 afterAll(async () => {
   expect(callers.server.errors()).toEqual([]);
@@ -35,7 +31,7 @@ async function outcome(row: Row, name: CallerName, doc_id: string): Promise<stri
   expect(response.headers.get('x-request-id')).toMatch(/^[A-Za-z0-9._-]{1,128}$/);
   if (path === '/metrics') return String(response.status);
   const told = (await response.json()) as { readonly error?: { readonly code: string } };
-  expect(conformityFaults(published, method, path, { status: response.status, body: told })).toEqual([]);
+  expect(conformityFaults(callers.published, method, path, { status: response.status, body: told })).toEqual([]);
   return [response.status, told.error?.code].filter(Boolean).join(' ');
 }
 
@@ -46,7 +42,7 @@ async function outcomes(row: Row, document: () => Promise<string>): Promise<Reco
 }
 
 test('the table names every route of the OpenAPI document, and no other', () => {
-  const documented = Object.entries(published.paths).flatMap(([path, methods]) =>
+  const documented = Object.entries(callers.published.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   );
   expect(ROUTES.map(({ route }) => route).toSorted()).toEqual(documented.toSorted());

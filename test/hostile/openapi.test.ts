@@ -23,14 +23,10 @@ const SLOW = /\/auth\/(register|login)|\/users\/me\/password|^DELETE \/v1\/users
 const SPENDS = /\/auth\/logout|^DELETE \/v1\/(auth\/sessions|users\/me)/;
 const FAULTS_SHOWN = 20;
 
-type Published = Parameters<typeof conformityFaults>[0];
-
 let callers: Callers;
-let published: Published;
 
 beforeAll(async () => {
   callers = await openCallers();
-  published = (await (await fetch(`${callers.server.url}/docs/json`)).json()) as Published;
 });
 afterAll(async () => {
   await callers.server.stop();
@@ -107,7 +103,7 @@ async function faultsOf(drawn: Drawn): Promise<{ status: number; faults: readonl
   if (said.success !== status < 400) faults.push('not in the envelope');
   if (status >= 400 && (typeof said.error?.code !== 'string' || typeof said.error.message !== 'string'))
     faults.push('no code');
-  faults.push(...conformityFaults(published, method, path, { status, body: said }));
+  faults.push(...conformityFaults(callers.published, method, path, { status, body: said }));
   return { status, faults };
 }
 
@@ -118,7 +114,7 @@ async function probe(
   template: string,
   statuses: Map<number, number>,
 ): Promise<string[]> {
-  const operation = published.paths[template]?.[method.toLowerCase()] as Operation;
+  const operation = callers.published.paths[template]?.[method.toLowerCase()] as Operation;
   let user = await callers.fresh(random.float() < 0.2 ? 'admin' : 'stranger');
   let generator = new Generator(random, await openPools(user));
   const found: string[] = [];
@@ -138,7 +134,7 @@ async function probe(
 
 test('no request that the document lets one think of is answered by a bug, or by anything that the document does not name', async () => {
   console.log(`requests: CONCORD_HOSTILE_SEED=${SEED} draws the same again`);
-  const routes = Object.entries(published.paths).flatMap(([template, methods]) =>
+  const routes = Object.entries(callers.published.paths).flatMap(([template, methods]) =>
     Object.keys(methods).map((method) => [method.toUpperCase(), template] as const),
   );
   const statuses = new Map<number, number>();

@@ -70,32 +70,6 @@ export class Arrivals<Item> {
   }
 }
 
-/**
- * Waits until `holds`, for things that only say that they changed; rejects when time is up.
- * @param watch has its argument called at every change, until what it returns is called.
- * @param say what to add to the failure.
- */
-export function untilChange(
-  what: string,
-  holds: () => boolean,
-  watch: (look: () => void) => () => void,
-  say: () => string,
-): Promise<void> {
-  if (holds()) return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    const unwatch = watch(() => {
-      if (!holds()) return;
-      clearTimeout(timer);
-      unwatch();
-      resolve();
-    });
-    const timer = setTimeout(() => {
-      unwatch();
-      reject(new Error(`${WAIT_MS_MAX} ms passed while waiting for ${what}; ${say()}`));
-    }, WAIT_MS_MAX);
-  });
-}
-
 /** How to come in. */
 export interface OpenOptions {
   /** Query parameters besides the token. */

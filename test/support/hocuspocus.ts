@@ -7,10 +7,10 @@ import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import * as Y from 'yjs';
 import { HOCUSPOCUS, HOCUSPOCUS_AUTH, PING_FRAME } from '../../src/protocol/hocuspocus-wire.ts';
-import { TEXT_ROOT } from '../../src/protocol/snapshot.ts';
 import { SYNC } from '../../src/protocol/yjs-wire.ts';
-import { Arrivals, type Closed, connect, sendFrame, untilChange, type Who } from './arrivals.ts';
+import { Arrivals, type Closed, connect, sendFrame, type Who } from './arrivals.ts';
 import type { TestServer } from './server.ts';
+import { StockEditor } from './stock-editor.ts';
 
 /** Where to connect. */
 type Place = Pick<TestServer, 'ws_url'>;
@@ -32,10 +32,10 @@ export interface StockOptions {
 }
 
 /** The stock provider of Hocuspocus, with its document, as an editor would set it up. */
-export class StockHocuspocus {
-  readonly doc: Y.Doc;
+export class StockHocuspocus extends StockEditor {
+  override readonly doc: Y.Doc;
   readonly socket: HocuspocusProviderWebsocket;
-  readonly provider: HocuspocusProvider;
+  override readonly provider: HocuspocusProvider;
   /** Why it was refused, each time; and why the server closed the document. */
   readonly refusals: string[] = [];
   readonly closes: string[] = [];
@@ -46,6 +46,7 @@ export class StockHocuspocus {
   readonly #own_socket: boolean;
 
   constructor(server: Place, doc_id: string, who: Who, options: StockOptions = {}) {
+    super();
     this.doc = options.doc ?? new Y.Doc();
     this.socket = options.socket ?? stockSocket(server);
     this.#own_socket = options.socket === undefined;
@@ -63,10 +64,6 @@ export class StockHocuspocus {
     this.provider.attach();
   }
 
-  get text(): Y.Text {
-    return this.doc.getText(TEXT_ROOT);
-  }
-
   get awareness(): NonNullable<HocuspocusProvider['awareness']> {
     const { awareness } = this.provider;
     if (awareness === null) throw new Error('this provider has no awareness');
@@ -78,31 +75,13 @@ export class StockHocuspocus {
     return this.provider.synced && !this.provider.hasUnsyncedChanges;
   }
 
-  /** Waits until the provider calls itself synchronised. */
-  synced(): Promise<void> {
-    return this.until('being synced', () => this.provider.synced);
-  }
-
-  /** Waits until the text reads so. */
-  reads(text: string): Promise<void> {
-    return this.until(`the text ${JSON.stringify(text)}`, () => this.text.toString() === text);
-  }
-
-  /** Waits until `holds`; looks whenever something changes. */
-  until(what: string, holds: () => boolean): Promise<void> {
-    return untilChange(
-      what,
-      holds,
-      (look) => {
-        this.doc.on('update', look);
-        for (const event of EVENTS) this.provider.on(event, look);
-        return () => {
-          this.doc.off('update', look);
-          for (const event of EVENTS) this.provider.off(event, look);
-        };
-      },
-      () => `the text is ${this.text.toString()}`,
-    );
+  protected override watch(look: () => void): () => void {
+    this.doc.on('update', look);
+    for (const event of EVENTS) this.provider.on(event, look);
+    return () => {
+      this.doc.off('update', look);
+      for (const event of EVENTS) this.provider.off(event, look);
+    };
   }
 
   /** Ends provider, awareness and document, and the socket if it is its own. */
