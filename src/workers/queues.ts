@@ -75,8 +75,8 @@ export function bullConnection(redis: StandingRedis): ConnectionOptions {
 export class JobQueue<Data> {
   /** For dashboards and measurements. */
   readonly bull: Queue;
-  /** What was asked and is not in the queue yet. */
-  readonly #asked = new Set<string>();
+  /** What was asked and is not in the queue yet, and when it is. */
+  readonly #asked = new Map<string, Promise<void>>();
 
   constructor(
     readonly name: QueueName,
@@ -103,6 +103,11 @@ export class JobQueue<Data> {
     return this.#asked.size;
   }
 
+  /** Resolves once Redis has taken all that was asked for until now. */
+  async taken(): Promise<void> {
+    await Promise.all(this.#asked.values());
+  }
+
   /**
    * Asks for a job, once however often it is asked before the job runs; what is asked while it runs makes it run once
    * more. With `once_in_ms` it is asked at most once in that time, whoever asks. Never fails.
@@ -110,10 +115,9 @@ export class JobQueue<Data> {
   ask(data: Data, options: { readonly once_in_ms?: number } = {}): void {
     const id = this.keyOf(data);
     if (this.#asked.has(id)) return;
-    this.#asked.add(id);
     const { once_in_ms } = options;
     const deduplication = once_in_ms === undefined ? { id, keepLastIfActive: true } : { id, ttl: once_in_ms };
-    this.bull
+    const taken = this.bull
       .add(this.name, data, { deduplication })
       .catch((error: unknown) => {
         this.log.debug(
@@ -121,7 +125,8 @@ export class JobQueue<Data> {
           'a job could not be asked for; the next look at what is due finds it',
         );
       })
-      .finally(() => this.#asked.delete(id));
+      .then(() => void this.#asked.delete(id));
+    this.#asked.set(id, taken);
   }
 }
 

@@ -112,10 +112,22 @@ describe('the look', () => {
       ON CONFLICT (doc_id) DO UPDATE SET audited_rev = 1`;
   }
 
+  /** So many were asked for at a time that Redis had not taken. */
+  let most_under_way = 0;
+
   /** Looks, and tells what was asked for; `shows`: what Redis says of an owner. */
   async function look(now = NOW + 300_000, shows = () => Promise.resolve(true)): Promise<string[]> {
     const asked: string[] = [];
-    const queue = (name: string) => ({ ask: ({ doc_id }: { doc_id: string }) => void asked.push(`${name} ${doc_id}`) });
+    let taken = 0;
+    const queue = (name: string) => ({
+      ask({ doc_id }: { doc_id: string }) {
+        asked.push(`${name} ${doc_id}`);
+        most_under_way = Math.max(most_under_way, asked.length - taken);
+      },
+      async taken() {
+        taken = await Promise.resolve(asked.length);
+      },
+    });
     const asks = ['snapshots', 'versions', 'audit-runs', 'compaction'].map((name) => [name, queue(name)]);
     const queues = Object.fromEntries(asks);
     await lookAtWork({ sql: db.sql, clock: new ManualClock(now), directory: { shows }, queues, pace: PACE });
@@ -207,5 +219,7 @@ describe('the look', () => {
       ), heads AS (INSERT INTO document_heads (doc_id, head_rev) SELECT id, 1 FROM made)
       INSERT INTO document_work (doc_id, touched_at) SELECT id, now() FROM made`;
     expect(await look()).toHaveLength(3 * 2_345);
+    // A page of documents: what was asked for is kept in memory until Redis has taken it.
+    expect(most_under_way).toBe(3 * 1_000);
   });
 });

@@ -42,6 +42,8 @@ export async function lookAtWork({ sql, clock, directory, queues, pace }: LookPa
     const page: WorkState[] = await markedWork(sql, after_id, PAGE);
     for (const state of page)
       for (const queue of dueOf(state, pace, clock.now())) queues[queue].ask({ doc_id: state.doc_id });
+    // What Redis has not taken yet is held in memory, ten kilobytes each, and a million documents may be due at once.
+    await Promise.all(DOCUMENT_QUEUES.map((queue) => queues[queue].taken()));
     const done = page.filter(isDone);
     if (done.length > 0) await unmark(sql, done);
     await freeAbandoned(sql, directory, page, clock.now());
