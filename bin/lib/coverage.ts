@@ -24,9 +24,9 @@ export interface Coverage {
   readonly percent: number;
 }
 
-/** Joins an lcov report with the source files under `root`/src. */
-export function measureCoverage(root: string, lcov: string): Coverage {
-  const reported = new Map(parseLcov(lcov).map((entry) => [entry.file, entry]));
+/** Joins lcov reports, of processes that each ran some of the tests, with the source files under `root`/src. */
+export function measureCoverage(root: string, lcovs: readonly string[]): Coverage {
+  const reported = mergeReports(lcovs.map(parseLcov));
   const sources = [...new Bun.Glob('src/**/*.ts').scanSync({ cwd: root })]
     .filter((file) => !file.endsWith('.test.ts') && !file.endsWith('.d.ts'))
     .sort();
@@ -51,16 +51,36 @@ export function formatCoverage(coverage: Coverage, loadedOnly: boolean): string 
   ].join('\n');
 }
 
-function parseLcov(lcov: string): FileCoverage[] {
-  return lcov.split('end_of_record').flatMap((record) => {
+/** Hits of lines, by file and line. */
+type Report = ReadonlyMap<string, ReadonlyMap<number, number>>;
+
+function parseLcov(lcov: string): Report {
+  const records = lcov.split('end_of_record').flatMap((record) => {
     const file = /^SF:(.*)$/m.exec(record)?.[1];
-    if (file === undefined) return [];
-    const counts = [...record.matchAll(/^DA:(\d+),(\d+)/gm)].map(
-      (match) => [Number(match[1]), Number(match[2])] as const,
+    const hits = [...record.matchAll(/^DA:(\d+),(\d+)/gm)].map(
+      ([, line, count]) => [Number(line), Number(count)] as const,
     );
-    const missed = counts.filter(([, count]) => count === 0).map(([line]) => line);
-    return [{ file, lines: counts.length, hit: counts.length - missed.length, missed }];
+    return file === undefined ? [] : [[file, new Map(hits)] as const];
   });
+  return new Map(records);
+}
+
+/**
+ * A line that any process ran was run. Of the others only those count that all processes name which loaded the file: one
+ * that never called a function takes all its lines for code, blank ones and comments too, and one that did knows better.
+ */
+function mergeReports(reports: readonly Report[]): Map<string, FileCoverage> {
+  const files = new Set(reports.flatMap((report) => [...report.keys()]));
+  return new Map(
+    [...files].map((file) => {
+      const found = reports.flatMap((report) => report.get(file) ?? []);
+      const lines = [...new Set(found.flatMap((hits) => [...hits.keys()]))].sort((a, b) => a - b);
+      const is_hit = (line: number): boolean => found.some((hits) => (hits.get(line) ?? 0) > 0);
+      const missed = lines.filter((line) => !is_hit(line) && found.every((hits) => hits.has(line)));
+      const hit = lines.filter(is_hit).length;
+      return [file, { file, lines: hit + missed.length, hit, missed }];
+    }),
+  );
 }
 
 function neverLoaded(root: string, file: string): FileCoverage {

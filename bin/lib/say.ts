@@ -12,6 +12,11 @@ export function say(line: string): void {
   write(2, `concord: ${line}\n`);
 }
 
+/** Passes on what another process wrote, to stderr. Never throws, as above. */
+export function passOn(text: string): void {
+  write(2, text);
+}
+
 /** Prints a result to stdout. Never throws, as above. */
 export function print(text: string): void {
   write(1, `${text}\n`);

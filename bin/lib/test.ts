@@ -1,38 +1,34 @@
 /**
- * bin/test, once Bun and the packages are there: the types, the lint rules, and all tests against a PostgreSQL and a Redis
- * that exist for this run only; then the line coverage of src/, which must reach its floor. The last line of the output
- * is `N passed, N failed`, with `, N skipped` when some were; a check that fails counts as one failure.
+ * bin/test, once Bun and the packages are there: the types, the lint rules, and all tests against PostgreSQL and Redis that
+ * exist for this run only, in several processes (lanes.ts); then the line coverage of src/, which must reach its floor. The
+ * last line of the output is `N passed, N failed`, with `, N skipped` when some were; a check that fails counts as one failure.
  *
- * Arguments go to `bun test` and choose a part of the tests; then the checks are left out and the coverage is not held to the floor.
+ * Arguments go to `bun test` and choose a part of the tests, for one process; then the checks are left out and the coverage is
+ * not held to the floor.
  */
-import { existsSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { BunTest, type Counts } from './bun-test.ts';
 import { type Chromium, locateChromium } from './chromium.ts';
 import { formatCoverage, measureCoverage } from './coverage.ts';
+import { type Lanes, shareOut, testFiles } from './lanes.ts';
 import { locateNginx, type Nginx } from './nginx.ts';
 import { makePassable, ROOT, randomKey, STATE } from './paths.ts';
-import { freePort } from './ports.ts';
+import { freePort, PORT_SHARE } from './ports.ts';
 import * as postgres from './postgres.ts';
-import { isAlive, markOf, type ProcessMark, recordProcess, stopRecorded } from './processes.ts';
-import { locateRedis, redisUrl, startRedisServer } from './redis.ts';
+import { isAlive, markOf, type ProcessMark, stopRecorded } from './processes.ts';
+import { locateRedis } from './redis.ts';
 import { print, say, sayFailure } from './say.ts';
 import { locateSchemas, type Schemas } from './schemas.ts';
 
 const COVERAGE_PERCENT_MIN = 90;
-const TEST_MS_MAX = 30_000;
 const FOLDER_PREFIX = 'concord-test-';
 const OWNER_FILE = 'owner.json';
 
-interface Counts {
-  passed: number;
-  failed: number;
-  skipped: number;
-}
-
 const chosen = process.argv.slice(2);
 let folder: string | null = null;
-let testing: Bun.Subprocess | null = null;
+const testing: BunTest[] = [];
 let ending: Promise<void> | null = null;
 /** What this run had to do without, a sentence each. */
 const left_out: string[] = [];
@@ -68,22 +64,49 @@ async function main(): Promise<Counts> {
     if (!(await check('types', ['node_modules/typescript/bin/tsc', '--noEmit']))) failedChecks += 1;
     if (!(await check('lint and format', ['node_modules/@biomejs/biome/bin/biome', 'check', '.']))) failedChecks += 1;
   }
-  const env = await bringUp();
+  await locateRedis();
+  const is_part = chosen.length > 0;
+  const files = is_part ? { beside: [], alone: chosen } : shareOut(testFiles(ROOT));
+  const environments = await bringUp(Math.max(1, files.beside.length));
   await tellWhatIsMissing(chromium, nginx, schemas);
-  const result = await runTests(env, await chromium);
-  const coverageFile = join(coverageFolder(env.CONCORD_TEST_DIR), 'lcov.info');
-  if (existsSync(coverageFile)) {
-    const coverage = measureCoverage(ROOT, readFileSync(coverageFile, 'utf8'));
-    print(`\n${formatCoverage(coverage, chosen.length > 0)}`);
-    if (chosen.length === 0 && coverage.percent < COVERAGE_PERCENT_MIN) {
-      say(`the line coverage of src/ must be at least ${COVERAGE_PERCENT_MIN} %.`);
-      failedChecks += 1;
-    }
-  } else if (chosen.length === 0) {
+  const { path } = await chromium;
+  const counted = await runTests(
+    files,
+    environments.map((env) => ({ ...env, CONCORD_TEST_CHROMIUM: path ?? '' })),
+  );
+  failedChecks += checkCoverage(is_part);
+  const sum = (key: keyof Counts): number => counted.reduce((all, counts) => all + counts[key], 0);
+  return { passed: sum('passed'), failed: sum('failed') + failedChecks, skipped: sum('skipped') };
+}
+
+/** What runs side by side, each in an environment of its own; then the rest. */
+async function runTests({ beside, alone }: Lanes, environments: readonly TestEnvironment[]): Promise<Counts[]> {
+  const run = (name: string, args: readonly string[], env: TestEnvironment, has_company: boolean): Promise<Counts> => {
+    const test = new BunTest({ name, args, env, folder: env.CONCORD_TEST_DIR, has_company });
+    testing.push(test);
+    return test.counts;
+  };
+  const counted = await Promise.all(
+    environments.slice(0, beside.length).map((env, i) => run(`tests-${i}`, beside[i] ?? [], env, true)),
+  );
+  const [first] = environments;
+  if (first === undefined || ending !== null) return counted;
+  return [...counted, await run('tests', alone, first, false)];
+}
+
+/** Shows the coverage of all that ran; returns how many checks failed. */
+function checkCoverage(is_part: boolean): number {
+  const reports = testing.map((test) => test.coverage()).filter((report) => report !== null);
+  if (is_part && reports.length === 0) return 0;
+  if (reports.length < testing.length) {
     say('bun test wrote no coverage report.');
-    failedChecks += 1;
+    return 1;
   }
-  return { ...result, failed: result.failed + failedChecks };
+  const coverage = measureCoverage(ROOT, reports);
+  print(`\n${formatCoverage(coverage, is_part)}`);
+  if (is_part || coverage.percent >= COVERAGE_PERCENT_MIN) return 0;
+  say(`the line coverage of src/ must be at least ${COVERAGE_PERCENT_MIN} %.`);
+  return 1;
 }
 
 /** Whether tests of this folder of test/ are among those that were chosen. */
@@ -116,97 +139,40 @@ async function check(title: string, cmd: string[]): Promise<boolean> {
   return code === 0;
 }
 
-async function bringUp() {
+/** What a process of tests needs to know; see test/support/environment.ts. */
+interface TestEnvironment extends Readonly<Record<string, string>> {
+  readonly CONCORD_TEST_DIR: string;
+}
+
+/** A folder for this run with a cluster of PostgreSQL to copy from; in it a server for each process that runs beside others. */
+async function bringUp(count: number): Promise<TestEnvironment[]> {
   const begin = performance.now();
   const install = postgres.locatePostgres();
   folder = postgres.scratchFolder(install, STATE, FOLDER_PREFIX);
   writeFileSync(join(folder, OWNER_FILE), JSON.stringify(markOf(process.pid)));
-  const records = join(folder, 'processes');
+  const place = folder;
+  const records = join(place, 'processes');
   const password = randomKey();
-  const template = join(folder, 'template-cluster');
+  const template = join(place, 'template-cluster');
   postgres.createCluster(install, template, { password, throwAway: true });
-  const data = join(folder, 'cluster');
-  postgres.copyCluster(template, data);
-  const redisFolder = join(folder, 'redis');
-  const [postgresPort, redisPort, redisInstall] = await Promise.all([freePort(), freePort(), locateRedis()]);
-  await Promise.all([
-    postgres.startPostgresServer(install, {
-      ...{ data, records, port: postgresPort, log: join(folder, 'postgres.log'), name: 'postgres' },
-      settings: postgres.THROW_AWAY_SETTINGS,
+  const environments = await Promise.all(
+    Array.from({ length: count }, async (_, i) => {
+      const [name, data, port] = [`postgres-${i}`, join(place, `cluster-${i}`), await freePort()];
+      postgres.copyCluster(template, data);
+      await postgres.startPostgresServer(install, {
+        ...{ data, records, port, name, log: join(place, `${name}.log`) },
+        settings: postgres.THROW_AWAY_SETTINGS,
+      });
+      return {
+        CONCORD_TEST_DIR: place,
+        CONCORD_TEST_DATABASE_URL: postgres.postgresUrl(port, password),
+        [PORT_SHARE]: `${i}/${count}`,
+      };
     }),
-    startRedisServer(redisInstall, {
-      ...{ records, port: redisPort, log: join(folder, 'redis.log'), name: 'redis' },
-      ...{ password, folder: redisFolder, persist: false },
-    }),
-  ]);
+  );
   makePassable(records);
-  say(`PostgreSQL and Redis for this run: ready (${seconds(begin)})`);
-  return {
-    CONCORD_TEST_DIR: folder,
-    CONCORD_TEST_DATABASE_URL: postgres.postgresUrl(postgresPort, password),
-    CONCORD_TEST_REDIS_URL: redisUrl(redisPort, password),
-  };
-}
-
-async function runTests(env: Awaited<ReturnType<typeof bringUp>>, chromium: Chromium): Promise<Counts> {
-  const coverage = ['--coverage', '--coverage-reporter=lcov', `--coverage-dir=${coverageFolder(env.CONCORD_TEST_DIR)}`];
-  const child = Bun.spawn([process.execPath, 'test', `--timeout=${TEST_MS_MAX}`, ...coverage, ...chosen], {
-    cwd: ROOT,
-    // Tests that start a command by name find the same Bun.
-    env: {
-      ...process.env,
-      ...env,
-      CONCORD_TEST_CHROMIUM: chromium.path ?? '',
-      PATH: `${dirname(process.execPath)}:${process.env.PATH ?? ''}`,
-    },
-    stdio: ['ignore', 'inherit', 'pipe'],
-  });
-  testing = child;
-  const record = recordProcess(join(env.CONCORD_TEST_DIR, 'processes'), 'tests', child.pid, 'SIGKILL', 5_000);
-  const tally = new Tally();
-  for await (const chunk of child.stderr) {
-    process.stderr.write(chunk);
-    tally.read(chunk);
-  }
-  const code = await child.exited;
-  testing = null;
-  rmSync(record, { force: true });
-  if (!tally.complete()) say(`bun test ended without a summary (exit code ${code}).`);
-  // A test process that dies, or fails in between two tests, failed even when every test that it counted passed.
-  if (code !== 0 && tally.counts.failed === 0) tally.counts.failed = 1;
-  return tally.counts;
-}
-
-/** Reads the summary that `bun test` ends with: lines like ` 12 pass`, ` 0 fail` and ` 1 skip`. */
-class Tally {
-  readonly counts: Counts = { passed: 0, failed: 0, skipped: 0 };
-  #seen = new Set<string>();
-  #rest = '';
-  #decoder = new TextDecoder();
-
-  read(chunk: Uint8Array): void {
-    const lines = (this.#rest + this.#decoder.decode(chunk, { stream: true })).split('\n');
-    this.#rest = lines.pop() ?? '';
-    for (const line of lines) this.#readLine(Bun.stripANSI(line));
-  }
-
-  complete(): boolean {
-    return this.#seen.has('pass') && this.#seen.has('fail');
-  }
-
-  #readLine(line: string): void {
-    const [, count, kind] = /^ (\d+) (pass|fail|skip|todo)$/.exec(line) ?? [];
-    if (kind === undefined) return;
-    // A summary is the last word: a test that prints such a line is overruled by it.
-    if (kind === 'pass') this.counts.passed = Number(count);
-    if (kind === 'fail') this.counts.failed = Number(count);
-    if (kind === 'skip' || kind === 'todo') this.counts.skipped += Number(count);
-    this.#seen.add(kind);
-  }
-}
-
-function coverageFolder(run: string): string {
-  return join(run, 'coverage');
+  say(`PostgreSQL for this run: ready (${seconds(begin)})`);
+  return environments;
 }
 
 /** Ends everything of this run and removes its folder; once, however often it is asked for. */
@@ -216,12 +182,10 @@ function cleanUp(): Promise<void> {
 }
 
 async function end(): Promise<void> {
-  testing?.kill('SIGKILL');
-  await testing?.exited;
+  await Promise.all(testing.map((test) => test.kill()));
   if (!folder) return;
   const left = await stopRecorded(join(folder, 'processes'));
-  const ours = ['postgres', 'redis', 'tests'];
-  const forgotten = left.filter((name) => !ours.includes(name));
+  const forgotten = left.filter((name) => !/^(postgres|tests)(-\d+)?$/.test(name));
   if (forgotten.length > 0) say(`tests left behind, stopped now: ${forgotten.join(', ')}.`);
   removeFolder(folder);
 }

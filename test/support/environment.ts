@@ -8,7 +8,7 @@ import { locatePostgres, type PostgresInstall } from '../../bin/lib/postgres.ts'
 import { locateRedis, type RedisInstall } from '../../bin/lib/redis.ts';
 
 /** A setting of this run; throws when the tests were not started through bin/test. */
-export function fromRun(name: 'CONCORD_TEST_DIR' | 'CONCORD_TEST_DATABASE_URL' | 'CONCORD_TEST_REDIS_URL'): string {
+export function fromRun(name: 'CONCORD_TEST_DIR' | 'CONCORD_TEST_DATABASE_URL'): string {
   const value = process.env[name];
   if (!value) throw new Error(`${name} is not set: run the tests with bin/test, for one file with bin/test <path>`);
   return value;
