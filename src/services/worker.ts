@@ -7,7 +7,7 @@ import { moveEvent } from '../store/audit.ts';
 import { RedisDirectory } from '../store/directory.ts';
 import type { StandingRedis } from '../store/redis-side.ts';
 import { auditRuns } from '../workers/audit-runs.ts';
-import { compactDocument } from '../workers/compaction.ts';
+import { compactDocument, SEGMENTS_MAX } from '../workers/compaction.ts';
 import { startRelay } from '../workers/outbox-relay.ts';
 import { measureWhenRead } from '../workers/queue-metrics.ts';
 import {
@@ -82,7 +82,10 @@ function handlers({ sql, clock, random, log, config, redis }: NodeParts, queues:
     handler('schedule', 1, () => lookAtWork({ sql, clock, directory, queues, pace })),
     handler('snapshots', 2, ({ doc_id }) => snapshotDocument(sql, doc_id)),
     handler('versions', 2, ({ doc_id }) => keepVersions({ sql, clock, random }, pace, doc_id)),
-    handler('compaction', 1, ({ doc_id }) => compactDocument({ sql, clock, log }, doc_id)),
+    handler('compaction', 1, async ({ doc_id }) => {
+      // What is left has its turn behind the other documents.
+      if ((await compactDocument({ sql, clock, log }, doc_id)) === SEGMENTS_MAX) queues.compaction.ask({ doc_id });
+    }),
     handler('audit', 4, ({ event_id }) => moveEvent(sql, event_id)),
     handler('audit-runs', 2, ({ doc_id }) => auditRuns({ sql, clock, random }, pace.pause_ms, doc_id)),
     handler('retention', 1, () => keepRetention({ sql, clock, log, ...config })),

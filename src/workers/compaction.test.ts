@@ -11,7 +11,7 @@ import { seededRandom } from '../base/random.ts';
 import type { DeltaOps } from '../protocol/content/delta.ts';
 import { claimHead, releaseHead } from '../store/heads.ts';
 import { appendUpdates, findBySeq, lastSeq, type NewUpdate, readTail } from '../store/updates.ts';
-import { COMPACTION_PACE, type CompactionPace, compactDocument, compactionDue } from './compaction.ts';
+import { COMPACTION_PACE, type CompactionPace, compactDocument, compactionDue, SEGMENTS_MAX } from './compaction.ts';
 import { snapshotDocument } from './snapshots.ts';
 
 const random = seededRandom(4_100);
@@ -139,6 +139,14 @@ describe('compaction', () => {
     expect(await compact(typed.doc_id)).toBe(0);
     expect(await typed.segments()).toEqual(segments);
     expect(await typed.faults(Array.from({ length: 438 }, (_, rev) => rev))).toEqual([]);
+  });
+
+  test(`packs ${SEGMENTS_MAX} segments and leaves the rest to the next time, so that other documents have theirs`, async () => {
+    const { doc_id } = await Typed.new(2 * SEGMENTS_MAX + 10);
+    const pace = { keep: 10, segment: 1, quiet_segment: 1, checkpoint: 400 };
+    expect(await compact(doc_id, pace)).toBe(SEGMENTS_MAX);
+    expect(await compact(doc_id, pace)).toBe(SEGMENTS_MAX);
+    expect(await compact(doc_id, pace)).toBe(0);
   });
 
   test('of one document by several at once is done once', async () => {

@@ -40,6 +40,8 @@ export const COMPACTION_PACE: CompactionPace = { keep: 1_000, segment: 2_000, qu
 const CHECKPOINT_BYTES_MIN = 256 * 1024;
 /** The pause after a segment, as a part of the time it took. */
 const PAUSE_PART = 0.5;
+/** Segments of one job, some twenty seconds' worth: nobody's other document is to wait for a very long one. */
+export const SEGMENTS_MAX = 64;
 /** A segment that takes longer than this never ends. */
 const PACK_MS_MAX = 120_000;
 
@@ -77,8 +79,8 @@ export function compactionDue(state: CompactionState, pace = COMPACTION_PACE): b
 }
 
 /**
- * Packs what may be packed of a document. Returns how many segments it made. Safe to run at any time, any number of
- * times; of two at once the second does nothing.
+ * Packs what may be packed of a document, {@link SEGMENTS_MAX} segments at most. Returns how many it made. Safe to run at
+ * any time, any number of times; of two at once the second does nothing.
  */
 export async function compactDocument(parts: CompactionParts, doc_id: string, pace = COMPACTION_PACE): Promise<number> {
   const state = await packable(parts.sql, doc_id);
@@ -98,7 +100,7 @@ async function packAll({ sql, clock, log }: CompactionParts, doc_id: string, pac
     for (let made = 0; ; made++) {
       const state = await packable(sql, doc_id);
       const revs = state === null ? 0 : revsToPack(state, pace);
-      if (state === null || revs === 0) return made;
+      if (state === null || revs === 0 || made === SEGMENTS_MAX) return made;
       const started = clock.monotonic();
       const after_rev = state.compacted_rev;
       const page = await readPage(sql, doc_id, after_rev, after_rev + revs, true);
