@@ -112,3 +112,11 @@ test('sessions go 30 days after their end with their tokens, used tokens when th
     WHERE s.user_id = ${user_id} GROUP BY s.id ORDER BY s.id`;
   expect([...left]).toEqual([alive, lately].toSorted().map((id) => ({ id, tokens: 2 })) as never);
 });
+
+test('used tokens are found by an index: most of the table is used and too young', async () => {
+  const plan = await db.sql.begin(async (sql) => {
+    await sql`SET LOCAL enable_seqscan = off`;
+    return sql`EXPLAIN SELECT token_hash FROM refresh_tokens WHERE used_at < ${ago(10)} LIMIT 5000`;
+  });
+  expect(JSON.stringify(plan)).toContain('refresh_tokens_used');
+});

@@ -35,8 +35,9 @@ export async function keepRetention(parts: RetentionParts): Promise<void> {
   for (const at of [now, now + AHEAD_MS]) await makePartition(sql, new Date(at));
   const dropped = await dropExpiredPartitions(sql, audit_retention_days);
   const forgotten = await forgetErased(sql);
-  const sessions = await all(() => deleteEndedSessions(sql, new Date(now - SESSIONS_KEPT_MS)));
+  // Tokens first: those of a session that is removed go with it, however many they are.
   const tokens = await all(() => deleteUsedTokens(sql, new Date(now - refresh_token_ttl_s * 1_000)));
+  const sessions = await all(() => deleteEndedSessions(sql, new Date(now - SESSIONS_KEPT_MS)));
   if (dropped.length + forgotten + sessions + tokens > 0)
     log.info({ dropped, forgotten, sessions, tokens }, 'removed what is past its time');
 }
