@@ -194,3 +194,17 @@ test('a member that did not ask hears of no ack', () => {
   rig.commit();
   expect(acks(silent.member)).toEqual([]);
 });
+
+test('a reader here hears of a commit, however many authors on other nodes were told of it already', () => {
+  const reader = rig.json('viewer');
+  const authors = [rig.newJson(), rig.newJson()].map((author) =>
+    Object.assign(author, { place: 'elsewhere' as const }),
+  );
+  for (const member of authors) {
+    rig.turn({ kind: 'join_json', member, resume: null, last_seq: 0 });
+    rig.write([{ insert: 'a' }], member);
+  }
+  rig.commit();
+  rig.clock.advance(TIMES.ack_others_ms);
+  expect(reader.of('ack')).toMatchObject([{ rev: 2 }]);
+});

@@ -110,7 +110,8 @@ export class Acks {
     for (const [member_id, waiting] of this.#waiting) {
       if (waiting.from > rev) continue;
       tell(waiting.member, { type: 'ack', doc_id: this.#parts.doc_id, epoch, rev });
-      told += 1;
+      // Those on other nodes are one listener together, so they must not be taken for others who were not told.
+      if (waiting.member.place === 'here') told += 1;
       if (waiting.to > rev) waiting.from = rev + 1;
       else this.#waiting.delete(member_id);
     }
