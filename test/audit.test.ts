@@ -245,6 +245,18 @@ describe('the audit is read', () => {
     expect(paged).toEqual(all);
   });
 
+  test('at once by whoever has just done it, each row once, wherever a worker has it', async () => {
+    const self = await person();
+    for (let turn = 0; turn < 12; turn += 1) {
+      const made = await act(`r-now-${turn}`, 'POST', '/v1/documents', self.token, { title: 'Now' });
+      const own = await list(self, '/v1/users/me/audit?limit=100');
+      expect(own.filter(({ action }) => action === 'document.created')).toHaveLength(turn + 1);
+      expect(own[0]?.document_id).toBe(made.body.data.id);
+      const listed = await list(self, `/v1/documents/${made.body.data.id}/audit`);
+      expect(listed.map(({ request_id }) => request_id)).toEqual([`r-now-${turn}`]);
+    }
+  });
+
   test('of a document by nobody else: an editor gets 403, a stranger 404, the owner of a deleted one 404', async () => {
     const path = `/v1/documents/${doc_id}/audit`;
     const status = async (one: TestUser | undefined, at = path) =>

@@ -48,7 +48,10 @@ export async function moveEvent(sql: Sql, event_id: string): Promise<boolean> {
   }
 }
 
-/** At most `count` rows that the filter describes, newest first, older than `after`. */
+/**
+ * At most `count` rows that the filter describes, newest first, older than `after`. What still waits in the outbox is among
+ * them, so that whoever has done something finds it at once: one statement sees one moment, and each event in one table.
+ */
 export function listAudit(
   sql: Sql,
   filter: AuditFilter,
@@ -56,19 +59,22 @@ export function listAudit(
   count: number,
 ): Promise<readonly AuditRow[]> {
   const { user_id, document_id, action } = filter;
-  const matching = (person: ReturnType<typeof sql>) => sql`
+  const matching = (table: 'audit_log' | 'outbox', person: ReturnType<typeof sql>) => sql`
     SELECT id, at, actor_id, action, document_id, target_id, ip, request_id, details
-    FROM audit_log
+    FROM ${sql(table)}
     WHERE ${person}
       AND ${document_id === null ? sql`true` : sql`document_id = ${document_id}`}
       AND ${action === null ? sql`true` : sql`action = ${action}`}
       AND ${after === null ? sql`true` : sql`(at, id) < (${after.at}::timestamptz, ${after.id}::uuid)`}
     ORDER BY at DESC, id DESC
     LIMIT ${count}`;
-  if (user_id === null) return sql<AuditRow[]>`${matching(sql`true`)}`;
-  // Two walks along an index each, instead of one over everything that either condition might fit.
+  const of = (table: 'audit_log' | 'outbox') =>
+    user_id === null
+      ? sql`(${matching(table, sql`true`)})`
+      : // Two walks along an index each, instead of one over everything that either condition might fit.
+        sql`(${matching(table, sql`actor_id = ${user_id}`)}) UNION (${matching(table, sql`target_id = ${user_id}`)})`;
   return sql<AuditRow[]>`
-    (${matching(sql`actor_id = ${user_id}`)}) UNION (${matching(sql`target_id = ${user_id}`)})
+    ${of('audit_log')} UNION ${of('outbox')}
     ORDER BY at DESC, id DESC
     LIMIT ${count}`;
 }
