@@ -48,9 +48,14 @@ export async function importWherever(content: ContentInput): Promise<ImportedCon
  * Errors: RATE_LIMITED (too many large ones at once).
  */
 export async function renderWherever(format: TextFormat, ops: DeltaOps): Promise<DeltaOps | string> {
-  const quick = format === 'delta' || format === 'text';
-  if (quick || (ops.length <= SMALL_OPS_MAX && docLength(ops) <= SMALL_CHARS_MAX)) return renderContent(format, ops);
+  if (!isHeavy(format, ops)) return renderContent(format, ops);
   return line.run(() => onThread<string>({ kind: 'render', format, ops_json: JSON.stringify(ops) }));
+}
+
+/** Whether {@link renderWherever} takes a thread for it. */
+export function isHeavy(format: TextFormat, ops: DeltaOps): boolean {
+  const quick = format === 'delta' || format === 'text';
+  return !quick && (ops.length > SMALL_OPS_MAX || docLength(ops) > SMALL_CHARS_MAX);
 }
 
 /** Does the task: what a thread is started for. */

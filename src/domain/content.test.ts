@@ -60,6 +60,15 @@ describe('reading', () => {
     expect(await read('yjs', 3)).toEqual({ rev: 3, format: 'yjs', value: 'AAA=' });
   });
 
+  test('a large text fifty times at once is refused nobody, whatever the format', async () => {
+    const ops = [{ insert: `${'Otters swim. '.repeat(4_000)}\n` }];
+    const large = { ...parts, gateway: { ...parts.gateway, text: async () => ({ rev: 9, ops }) } };
+    const asked = Array.from({ length: 50 }, (_, at) => (at % 2 === 0 ? ('html' as const) : ('markdown' as const)));
+    const read = await Promise.all(asked.map((format) => readContent(large, viewer_id, doc_id, { format })));
+    expect(read.map(({ rev, format }) => [rev, format])).toEqual(asked.map((format) => [9, format]));
+    expect(new Set(read.map(({ value }) => value)).size).toBe(2);
+  });
+
   test('is for those who have a role', async () => {
     expect(await refusalOf(readContent(parts, stranger_id, doc_id, { format: 'delta' }))).toEqual(['NOT_FOUND']);
   });

@@ -6,12 +6,12 @@
 import type { DocumentGateway } from '../actors/gateway.ts';
 import type { Random } from '../base/random.ts';
 import { type DeltaOps, parseDelta } from '../protocol/content/delta.ts';
-import type { ContentFormat } from '../protocol/content/formats.ts';
+import { type ContentFormat, renderContent } from '../protocol/content/formats.ts';
 import { invalidField } from '../protocol/errors.ts';
 import type { PresenceEntry } from '../protocol/messages.ts';
 import type { Sql } from '../store/postgres.ts';
 import { requireRole } from './access.ts';
-import { renderWherever } from './content-heavy.ts';
+import { isHeavy, renderWherever } from './content-heavy.ts';
 import { asQuestion } from './questions.ts';
 
 /** What these functions work with. */
@@ -51,8 +51,14 @@ export async function readContent(
   asked: { readonly format: ContentFormat; readonly rev?: number },
 ): Promise<ContentAt> {
   await requireRole(parts.sql, doc_id, user_id, 'viewer');
-  const read = () => contentAt(parts, doc_id, asked.format, asked.rev);
-  return asked.rev === undefined ? read() : asQuestion(user_id, read);
+  const { format, rev: at } = asked;
+  const read = () => contentAt(parts, doc_id, format, at);
+  if (at !== undefined) return asQuestion(user_id, read);
+  if (format === 'yjs') return read();
+  const { rev, ops } = await parts.gateway.text(doc_id);
+  if (!isHeavy(format, ops)) return { rev, format, value: renderContent(format, ops) };
+  // As dear as the past, so it takes its turn like that, and reads anew then: who waits holds no text.
+  return asQuestion(user_id, read);
 }
 
 async function contentAt(
