@@ -20,6 +20,8 @@ export interface MembershipParts {
   readonly random: Random;
   readonly cursors: CursorTranslator;
   readonly broadcast: Broadcast;
+  /** Whether the document had another owner before. */
+  readonly reopened: boolean;
   /** How many are connected changed. */
   occupied(members: number): void;
   /** A member is gone, for whatever reason. */
@@ -35,7 +37,7 @@ export class Membership {
 
   constructor(parts: MembershipParts) {
     this.#parts = parts;
-    this.#presence = new PresenceBook(parts.doc_id, parts.clock, parts.random, parts.cursors);
+    this.#presence = new PresenceBook(parts.doc_id, parts.clock, parts.random, parts.cursors, parts.reopened);
   }
 
   /** How many are connected. */

@@ -27,7 +27,7 @@ const cursors: CursorTranslator = {
 beforeEach(() => {
   stage = new Stage();
   clock = new ManualClock();
-  book = new PresenceBook(DOC, clock, random, cursors);
+  book = new PresenceBook(DOC, clock, random, cursors, false);
 });
 
 function yjs(user_id = ADA): TestYjsMember {

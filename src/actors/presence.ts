@@ -8,13 +8,16 @@
  * frames. A clientID belongs to the socket that introduced it; the same user may take it along to a new socket, and
  * nobody else may touch it. `state.user.id` is always the authenticated user's, and `state.user.name` the account's name where a
  * Yjs client sends none: what it sends may be a nickname, but never somebody else.
+ *
+ * Stock clients keep the clocks of those they saw over a break and believe nothing at a clock they know. So whoever may come
+ * back with such a clock is told that its own clientID is gone, and announces itself at a higher one.
  */
 import type { Clock } from '../base/clock.ts';
 import { isoTime } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
-import { LIMITS } from '../protocol/limits.ts';
+import { LIMITS, TIMES } from '../protocol/limits.ts';
 import type { PresenceEntry, PresenceEvent, PresenceState } from '../protocol/messages.ts';
-import { type AwarenessEntry, awarenessFrame } from '../protocol/yjs-wire.ts';
+import { type AwarenessEntry, awarenessFrame, queryAwarenessFrame } from '../protocol/yjs-wire.ts';
 import type { JsonMember, Member, YjsMember } from './member.ts';
 
 /** Turns cursors between the wires; backed by the live text. */
@@ -53,12 +56,20 @@ interface Client {
 /** Clients that left are remembered, for their clocks, up to this many. */
 const GONE_CLIENTS_MAX = 1_000;
 
+/**
+ * For so long after an owner began may clients come back with the clock that others know from the owner before. A stock
+ * client raises its own, connected or not, every `awareness_renew_ms` or little later.
+ */
+const KNOWN_CLOCKS_MS = 2 * TIMES.awareness_renew_ms;
+
 /** See the head of this file. */
 export class PresenceBook {
   readonly #doc_id: string;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #cursors: CursorTranslator;
+  /** Until then, of the monotonic clock, those who come may have been here under another owner. */
+  readonly #returns_until: number;
   readonly #seats = new Map<number, Seat>();
   readonly #clients = new Map<number, Client>();
   readonly #dirty_clients = new Set<number>();
@@ -66,11 +77,13 @@ export class PresenceBook {
   readonly #dirty_seats = new Set<Seat>();
   #comings: PresenceEvent[] = [];
 
-  constructor(doc_id: string, clock: Clock, random: Random, cursors: CursorTranslator) {
+  /** `reopened`: the document had another owner, whose members may come back. */
+  constructor(doc_id: string, clock: Clock, random: Random, cursors: CursorTranslator, reopened: boolean) {
     this.#doc_id = doc_id;
     this.#clock = clock;
     this.#random = random;
     this.#cursors = cursors;
+    this.#returns_until = reopened ? clock.monotonic() + KNOWN_CLOCKS_MS : Number.NEGATIVE_INFINITY;
   }
 
   /** Whether a tick has something to send. */
@@ -181,13 +194,12 @@ export class PresenceBook {
     client: Client | undefined,
     state: StampedState,
   ): void {
-    if (client === undefined) this.#introduce(seat, entry.client, entry.clock, state.text);
-    else {
+    if (client === undefined) {
+      this.#introduce(seat, entry.client, entry.clock, state.text);
+      if (this.#clock.monotonic() < this.#returns_until) askToRenew(member, entry.client, entry.clock);
+    } else {
       if (entry.clock <= client.clock) {
-        // Others saw it go at this clock or a later one and would not believe it. Told the same, a stock client raises
-        // its clock beyond and announces itself again.
-        if (client.seat === null)
-          member.send(awarenessFrame([{ client: entry.client, clock: client.clock, state: 'null' }]));
+        if (client.seat === null) askToRenew(member, entry.client, client.clock);
         return;
       }
       client.seat?.clients.delete(entry.client);
@@ -273,6 +285,15 @@ export class PresenceBook {
       timestamp: isoTime(this.#clock.now()),
     };
   }
+}
+
+/**
+ * Others would not believe a client at this clock. Told that it is gone, a stock one raises its clock. Those of y-websocket
+ * announce themselves again at once, those of Hocuspocus when they are asked.
+ */
+function askToRenew(member: YjsMember, client: number, clock: number): void {
+  member.send(awarenessFrame([{ client, clock, state: 'null' }]));
+  if (member.door === 'hocuspocus') member.send(queryAwarenessFrame());
 }
 
 interface StampedState {

@@ -81,7 +81,9 @@ export class DocumentRuntime {
     const occupied = (members: number): void => parts.occupied(members);
     const left = (member: Member): void => this.#left(member);
     const cursors = textCursors(replica);
-    this.members = new Membership({ doc_id, clock, random, cursors, broadcast: this.#broadcast, occupied, left });
+    const reopened = ledger.epoch > 1;
+    const broadcast = this.#broadcast;
+    this.members = new Membership({ doc_id, clock, random, cursors, broadcast, reopened, occupied, left });
     const noticed = (news: SizeNews, bytes: number): void => parts.observer.sized(doc_id, news, bytes);
     this.#size = new DocumentSize({ doc_id, clock, replica, bytes_max: parts.document_bytes_max, noticed });
     this.#status = new SaveStatus(clock, ledger, parts.nodeIsFull, () => this.#statusChanged());

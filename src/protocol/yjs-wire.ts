@@ -105,6 +105,11 @@ export function awarenessFrame(entries: readonly AwarenessEntry[]): Uint8Array {
   return encoding.toUint8Array(encoder);
 }
 
+/** Asks for everybody's presence. */
+export function queryAwarenessFrame(): Uint8Array {
+  return Uint8Array.of(MESSAGE.QUERY_AWARENESS);
+}
+
 /** The reason in the auth message that refuses a write because the document is full. */
 export const DOCUMENT_FULL = 'document too large';
 

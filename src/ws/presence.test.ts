@@ -1,9 +1,11 @@
 /** Who is here, on both wires at once: docs/PROTOCOL.md, "Presence" and "Awareness". */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import * as Y from 'yjs';
+import { StockHocuspocus } from '../../test/support/hocuspocus.ts';
 import { openTestServer, type TestServer, type TestUser } from '../../test/support/server.ts';
 import { JsonClient, YjsClient } from '../../test/support/sockets.ts';
 import { StockClient } from '../../test/support/stock-client.ts';
+import { until } from '../../test/support/until.ts';
 import { LIMITS, TIMES } from '../protocol/limits.ts';
 
 const CLIENT = 'aaaaaaaa-0000-4000-8000-000000000001';
@@ -206,4 +208,21 @@ test('Y30: stock providers see each other come, move and go, and come back after
   one.destroy();
   await two.until('that one left', () => seen() === undefined);
   two.destroy();
+});
+
+test('Y30: after a restart idle stock providers see each other as soon as they are back', async () => {
+  const doc_id = await shared();
+  const all = [
+    new StockClient(server, doc_id, ada),
+    new StockClient(server, doc_id, bob),
+    new StockHocuspocus(server, doc_id, ada),
+    new StockHocuspocus(server, doc_id, bob),
+  ];
+  for (const { awareness } of all) awareness.setLocalStateField('here', true);
+  await Promise.all(all.map((one) => one.synced()));
+  const sees = (count: number) => all.every(({ awareness }) => awareness.getStates().size === count);
+  await until('everybody', () => sees(all.length));
+  await server.restart();
+  await until('everybody again', () => sees(all.length));
+  for (const one of all) one.destroy();
 });

@@ -227,7 +227,7 @@ export class TestJsonMember implements JsonMember {
 /** A y-websocket connection that remembers. */
 export class TestYjsMember implements YjsMember {
   readonly wire = 'yjs';
-  readonly door = 'yjs';
+  readonly door: 'yjs' | 'hocuspocus' = 'yjs';
   readonly place: 'here' | 'elsewhere' = 'here';
   readonly member_id = ++members;
   role: Role = 'editor';
