@@ -126,7 +126,7 @@ test('whatever waits in the mailbox when a document is lost is answered: edits r
   const { random, stage } = world.node;
   const json = new TestJsonMember(stage, random.id(), random.id());
   const yjs = new TestYjsMember(stage, random.id(), random.id());
-  const codes: string[] = [];
+  const told: string[] = [];
   open.push({ kind: 'join_json', member: json, resume: null, last_seq: 0 });
   open.push({ kind: 'join_yjs', member: yjs });
   const edit = { user_id: random.id(), client_id: random.id(), seq: null, base_rev: null, delta: [{ insert: 'x' }] };
@@ -134,12 +134,14 @@ test('whatever waits in the mailbox when a document is lost is answered: edits r
     kind: 'edit',
     author: null,
     edit: { ...edit, door: 'rest' },
-    outcome: { applied: () => codes.push('applied'), refused: ({ code }) => codes.push(code) },
+    outcome: { applied: () => told.push('applied'), refused: ({ code, message }) => told.push(code, message) },
   });
   open.fence();
   expect(await open.ended).toEqual({ kind: 'fenced' });
   await turn();
-  expect([codes, json.closed?.code, yjs.closed?.code]).toEqual([['UNAVAILABLE'], 1012, 1012]);
+  // Not that storage is away, which it is not.
+  expect(told).toEqual(['UNAVAILABLE', 'The document cannot be served just now; try again.']);
+  expect([json.closed?.code, yjs.closed?.code]).toEqual([1012, 1012]);
   expect(open.push({ kind: 'leave', member: json })).toBe(false);
   expect([open.runtime, open.state]).toEqual([null, 'fenced']);
 });

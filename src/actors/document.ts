@@ -12,7 +12,7 @@ import type { Log } from '../base/log.ts';
 import { CLOSE } from '../protocol/close.ts';
 import { ConcordError, unavailable } from '../protocol/errors.ts';
 import { LIMITS, TIMES } from '../protocol/limits.ts';
-import { ElsewhereError } from './elsewhere.ts';
+import { ElsewhereError, notServed } from './elsewhere.ts';
 import type { Entry } from './entries.ts';
 import type { Journal } from './journal.ts';
 import type { Ledger } from './ledger.ts';
@@ -269,7 +269,7 @@ export class OpenDocument {
 /** Answers what came too late to be served: whoever waits for something is told to come again. */
 function turnAway(entries: readonly Entry[]): void {
   for (const entry of entries) {
-    if (entry.kind === 'edit') entry.outcome.refused(unavailable(undefined, 1));
+    if (entry.kind === 'edit') entry.outcome.refused(notServed());
     if (entry.kind === 'join_json' || entry.kind === 'join_yjs')
       entry.member.close(CLOSE.RESTART, 'the document moved; reconnect');
   }

@@ -6,11 +6,12 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import { CLOSE, type CloseCode } from '../../protocol/close.ts';
-import { ConcordError, type ErrorCode, unavailable } from '../../protocol/errors.ts';
+import { ConcordError, type ErrorCode } from '../../protocol/errors.ts';
 import type { Role } from '../../protocol/messages.ts';
 import type { ToGateway, ToOwner, WireError } from '../../protocol/node-wire.ts';
 import type { DocumentStore } from '../../store/document-store.ts';
 import type { OpenDocument } from '../document.ts';
+import { notServed } from '../elsewhere.ts';
 import type { Entry } from '../entries.ts';
 import { type JsonMember, type Member, nextMemberId, type YjsMember } from '../member.ts';
 import type { Registry } from '../registry.ts';
@@ -136,12 +137,12 @@ export class Desk {
     const seat = this.#seats.get(item.m);
     if (!seat?.member || seat.document === null) {
       // It was closed while this was on its way; whoever waits is told.
-      if (item.t === 'edit') this.#refused(item.call, unavailable(undefined, 1));
+      if (item.t === 'edit') this.#refused(item.call, notServed());
       return;
     }
     const entry = this.#entry(item, seat.member);
     if (entry !== null && !seat.document.push(entry)) {
-      if (item.t === 'edit') this.#refused(item.call, unavailable(undefined, 1));
+      if (item.t === 'edit') this.#refused(item.call, notServed());
       seat.member.close(CLOSE.RESTART, 'the document moved; reconnect');
     }
   }

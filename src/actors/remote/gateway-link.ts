@@ -7,6 +7,7 @@ import { CLOSE } from '../../protocol/close.ts';
 import { ConcordError, unavailable } from '../../protocol/errors.ts';
 import type { Item, Packet, ToGateway, ToOwner, WireError } from '../../protocol/node-wire.ts';
 import type { NodeIdentity } from '../../store/heads.ts';
+import { notServed } from '../elsewhere.ts';
 import type { EditOutcome } from '../entries.ts';
 import type { Link } from './link.ts';
 import type { OwnerLink, RemoteDocument } from './remote-document.ts';
@@ -65,7 +66,7 @@ export class GatewayLink implements OwnerLink {
 
   /** Asks the owner by name. Rejects with its refusal, or UNAVAILABLE when the link breaks. */
   call(name: string, args: readonly unknown[]): Promise<unknown> {
-    if (this.#ended) return Promise.reject(unavailable(undefined, 1));
+    if (this.#ended) return Promise.reject(notServed());
     return new Promise((resolve, reject) => {
       const call = this.#wait({
         answered: (answer) => answer.t === 'answer' && resolve(answer.value),
