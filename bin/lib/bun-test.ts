@@ -10,6 +10,9 @@ import { recordProcess } from './processes.ts';
 import { passOn, say } from './say.ts';
 
 const TEST_MS_MAX = 30_000;
+/** The line that `bun test` writes before the tests of a file. */
+const FILE_HEAD = /^\S+\.[jt]sx?:$/;
+const FAILURE_LINES_MAX = 60;
 
 export interface Counts {
   passed: number;
@@ -33,6 +36,8 @@ export interface BunTestOptions {
 export class BunTest {
   /** Resolves when it ended and all that it wrote is read; never rejects. */
   readonly counts: Promise<Counts>;
+  /** What was written about each test that failed, its `(fail)` line last; complete when `counts` has resolved. */
+  readonly failures: string[] = [];
   readonly #child: Bun.Subprocess<'ignore', 'pipe', 'inherit'>;
   readonly #coverage: string;
 
@@ -63,14 +68,16 @@ export class BunTest {
   }
 
   async #read(name: string, has_company: boolean): Promise<Counts> {
-    const [tally, output] = [new Tally(), new Output(has_company)];
+    const [tally, output, failures] = [new Tally(), new Output(has_company), new Failures(this.failures)];
     const decoder = new TextDecoder();
     let rest = '';
     for await (const chunk of this.#child.stdout) {
       const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
       rest = lines.pop() ?? '';
       for (const line of lines) {
-        tally.read(Bun.stripANSI(line));
+        const plain = Bun.stripANSI(line);
+        tally.read(plain);
+        failures.read(plain);
         output.write(line);
       }
     }
@@ -84,6 +91,22 @@ export class BunTest {
   }
 }
 
+/** Finds what belongs to the tests that failed: all that was written since the test before them ended. */
+class Failures {
+  #file = '';
+  #lines: string[] = [];
+
+  constructor(private readonly found: string[]) {}
+
+  read(line: string): void {
+    if (FILE_HEAD.test(line)) [this.#file, this.#lines] = [line, []];
+    else this.#lines.push(line);
+    const [, outcome] = /^\((pass|fail|skip|todo)\) /.exec(line) ?? [];
+    if (outcome === 'fail') this.found.push([this.#file, ...this.#lines.slice(-FAILURE_LINES_MAX)].join('\n'));
+    if (outcome !== undefined) this.#lines = [];
+  }
+}
+
 /** Shows lines at once, or those of a file of tests together once the next one begins. */
 class Output {
   #held: string[] = [];
@@ -91,7 +114,7 @@ class Output {
   constructor(private readonly holds: boolean) {}
 
   write(line: string): void {
-    if (this.holds && /^\S+\.[jt]sx?:$/.test(Bun.stripANSI(line))) this.end();
+    if (this.holds && FILE_HEAD.test(Bun.stripANSI(line))) this.end();
     this.#held.push(line);
     if (!this.holds) this.end();
   }

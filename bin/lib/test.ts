@@ -48,6 +48,7 @@ try {
   counts = { passed: 0, failed: 1, skipped: 0 };
 }
 await cleanUp();
+repeatFailures();
 for (const sentence of left_out) say(sentence);
 const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
 print(`${counts.passed} passed, ${counts.failed} failed${skipped}`);
@@ -92,6 +93,11 @@ async function runTests({ beside, alone }: Lanes, environments: readonly TestEnv
   const [first] = environments;
   if (first === undefined || ending !== null) return counted;
   return [...counted, await run('tests', alone, first, false)];
+}
+
+/** Says again what failed, at the end: among thousands of tests nobody finds it, and a log that is cut keeps its end. */
+function repeatFailures(): void {
+  for (const failure of testing.flatMap((test) => test.failures)) print(`\n${failure}`);
 }
 
 /** Shows the coverage of all that ran; returns how many checks failed. */
