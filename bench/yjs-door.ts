@@ -125,7 +125,7 @@ class Author {
   ) {}
 
   static async connect(place: Place, doc_id: string, parts: AuthorParts): Promise<Author> {
-    const socket = new WebSocket(doorUrl(place, 'yjs', doc_id, { acks: '1' }));
+    const socket = new WebSocket(doorUrl(place, 'yjs', doc_id, { acks: '2' }));
     socket.binaryType = 'arraybuffer';
     const author = new Author(socket, parts);
     const synced = Promise.withResolvers<void>();

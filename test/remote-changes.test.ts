@@ -96,7 +96,7 @@ test('a Yjs viewer is refused and still sees everything; one that asked for acks
   const viewer = await YjsClient.join(gateway, doc_id, bob);
   viewer.write((text) => text.insert(0, 'no'));
   await viewer.until('the refusal', () => viewer.of('denied').length === 1);
-  const author = await YjsClient.join(gateway, doc_id, ada, { query: { acks: '1' } });
+  const author = await YjsClient.join(gateway, doc_id, ada, { query: { acks: '2' } });
   author.write((text) => text.insert(1, 'b'));
   await author.until('the ack', () => author.of('ack').some(({ frames }) => frames === 1));
   await home.edit([{ retain: 2 }, { insert: 'c' }]);

@@ -208,7 +208,7 @@ export class LiveDocument {
     try {
       const token = await getToken();
       if (this.#destroyed) return;
-      this.provider.params = { token, acks: '1' };
+      this.provider.params = { token, acks: '2' };
       this.provider.connect();
     } catch (error) {
       // Once somebody has signed in again, the document is opened anew or taken over with its unsaved edits.

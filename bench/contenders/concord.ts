@@ -33,7 +33,7 @@ export function concord(workshop?: Workshop): YjsContender {
     connect: (server, document, options) =>
       connectYjs(
         {
-          address: doorUrl(placeOf(server), 'yjs', document, { acks: '1' }),
+          address: doorUrl(placeOf(server), 'yjs', document, { acks: '2' }),
           prefix: new Uint8Array(),
           hello: [],
           asks: true,

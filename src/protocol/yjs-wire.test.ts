@@ -15,6 +15,7 @@ import {
   readYjsFrame,
   step1Frame,
   step2Frame,
+  uncounted,
   updateFrame,
 } from './yjs-wire.ts';
 
@@ -117,4 +118,6 @@ test('an ack is type 100, epoch, rev, and, only when it is about the very socket
   expect(numbers(ackFrame(3, 2 ** 40))).toEqual([3, 2 ** 40]);
   expect(numbers(ackFrame(3, 7, 0))).toEqual([3, 7, 0]);
   expect(numbers(ackFrame(3, 7, 12))).toEqual([3, 7, 12]);
+  expect(uncounted(ackFrame(3, 2 ** 40, 12))).toEqual(ackFrame(3, 2 ** 40));
+  expect(uncounted(ackFrame(3, 7))).toEqual(ackFrame(3, 7));
 });

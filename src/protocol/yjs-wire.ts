@@ -123,8 +123,8 @@ export function deniedFrame(reason: string): Uint8Array {
 }
 
 /**
- * "Durable up to here", for sockets opened with `?acks=1`. `frames`, when given, counts how many update frames of the
- * very socket are covered, which is how a client knows that its own last edit is safe.
+ * "Durable up to here", for sockets that asked for it. `frames`, when given, counts how many update frames of the very
+ * socket are covered, which is how a client of `?acks=2` knows that its own last edit is safe; see {@link uncounted}.
  */
 export function ackFrame(epoch: number, rev: number, frames?: number): Uint8Array {
   const encoder = encoding.createEncoder();
@@ -133,6 +133,13 @@ export function ackFrame(epoch: number, rev: number, frames?: number): Uint8Arra
   encoding.writeVarUint(encoder, rev);
   if (frames !== undefined) encoding.writeVarUint(encoder, frames);
   return encoding.toUint8Array(encoder);
+}
+
+/** An ack without its count, as sockets opened with `?acks=1` get it: epoch and revision alone. */
+export function uncounted(frame: Uint8Array): Uint8Array {
+  const decoder = decoding.createDecoder(frame);
+  for (let i = 0; i < 3; i++) decoding.readVarUint(decoder);
+  return frame.subarray(0, decoder.pos);
 }
 
 /** How many of a member's update frames an ack covers; null when it does not say. */

@@ -220,8 +220,8 @@ test('Y8: a deletion of what the server has not is put aside likewise', async ()
   expect(await server.text(ada, doc_id)).toBe('st text');
 });
 
-describe('with ?acks=1', () => {
-  const acks = { query: { acks: 1 } };
+describe('with ?acks=2', () => {
+  const acks = { query: { acks: 2 } };
 
   test('Y9: the server says what is on disk when a client joins and after each commit', async () => {
     const doc_id = await shared('text');
@@ -271,14 +271,17 @@ describe('with ?acks=1', () => {
     expect(await client.take('ack', ({ frames }) => frames === 2)).toMatchObject({ rev: 1 });
   });
 
-  test('Y9: without it no such message comes, since stock clients would complain', async () => {
+  test('Y9: with ?acks=1 all acks are an epoch and a revision; without it none comes: stock clients would complain', async () => {
     const doc_id = await shared('text');
-    const client = await YjsClient.join(server, doc_id, ada);
-    client.write((text) => text.insert(0, '>'));
-    const other = await JsonClient.join(server, doc_id, bob);
-    await other.acked(2);
-    await client.settled();
-    expect(client.of('ack')).toEqual([]);
+    const asked = await YjsClient.join(server, doc_id, ada, { query: { acks: 1 } });
+    const stock = await YjsClient.join(server, doc_id, bob);
+    for (const [i, author] of [asked, stock].entries()) {
+      author.write((text) => text.insert(0, '>'));
+      await asked.take('ack', ({ rev }) => rev === i + 2);
+    }
+    expect(asked.of('ack').map(({ frames }) => frames)).toEqual([null, null, null]);
+    await stock.settled();
+    expect(stock.of('ack')).toEqual([]);
   });
 });
 

@@ -9,7 +9,7 @@ import { isUuid } from '../base/ids.ts';
 import { CLOSE } from '../protocol/close.ts';
 import { type ConcordError, invalidField } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
-import { awarenessFrame, readYjsFrame, type YjsFrame } from '../protocol/yjs-wire.ts';
+import { awarenessFrame, MESSAGE, readYjsFrame, uncounted, type YjsFrame } from '../protocol/yjs-wire.ts';
 import type { DoorParts, Hello, Identity, SocketData } from './parts.ts';
 import { Session } from './session.ts';
 import { type PublishingMember, topics } from './topics.ts';
@@ -65,7 +65,8 @@ export class YjsSession extends Session {
 
   #member(identity: Identity, client_id: string): PublishingMember {
     const { socket, doc_id } = this;
-    const acks = this.hello.query.get('acks') === '1';
+    const asked = this.hello.query.get('acks');
+    const acks = asked === '1' || asked === '2';
     return {
       wire: 'yjs',
       door: this.door,
@@ -84,7 +85,7 @@ export class YjsSession extends Session {
         this.joined();
       },
       send: (frame) => {
-        socket.sendBinary(frame);
+        socket.sendBinary(asked === '1' && frame[0] === MESSAGE.ACK ? uncounted(frame) : frame);
       },
       close: (code, reason) => this.close(code, reason),
     };

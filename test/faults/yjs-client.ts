@@ -1,5 +1,5 @@
 /**
- * A client of the Yjs door with `?acks=1`, as a stock provider would be: it sends its edits as it makes them, also before
+ * A client of the Yjs door with `?acks=2`, as a stock provider would be: it sends its edits as it makes them, also before
  * it is synchronised; it answers the server's state vector with all that the server lacks; offline it types on. What an
  * acknowledgement covers it knows by counting its update frames.
  */
@@ -71,7 +71,7 @@ export class YjsClient {
   /** Connects once; rejects when the socket closes before it opens. */
   connect(): Promise<void> {
     const { concord, doc_id, person } = this.parts;
-    const query = new URLSearchParams({ token: person.token, acks: '1' });
+    const query = new URLSearchParams({ token: person.token, acks: '2' });
     const socket = new WebSocket(`${concord.ws_url}/v1/yjs/${doc_id}?${query}`);
     socket.binaryType = 'arraybuffer';
     this.#gone = Promise.withResolvers();
