@@ -295,7 +295,8 @@ export class JsonClient {
     if (event.code === 'STALE_REVISION') return;
     if (event.code === 'UNAVAILABLE') {
       // The close code that follows says when to come back; where none does, the edit, which used no seq up, goes again.
-      if (event.seq !== undefined) setTimeout(() => this.#again(event.seq), AGAIN_MS);
+      const [socket, { seq }] = [this.#socket, event];
+      if (seq !== undefined) setTimeout(() => this.#again(seq, socket), AGAIN_MS);
       return;
     }
     this.#complain(`${event.code}: ${event.message}`);
@@ -322,9 +323,10 @@ export class JsonClient {
     this.#socket.send(JSON.stringify({ type: 'edit', changes, seq: next.seq }));
   }
 
-  #again(seq: number | undefined): void {
+  /** Sends an edit again that was refused on `socket`; on another one it went again after the `ready`, and is in flight. */
+  #again(seq: number, socket: WebSocket | null): void {
     const next = this.#kept.find(({ rev }) => rev === null);
-    if (this.is_ready && next?.seq === seq) this.#send();
+    if (this.is_ready && this.#socket === socket && next?.seq === seq) this.#send();
   }
 
   #complain(what: string): void {
