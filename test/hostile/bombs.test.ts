@@ -72,7 +72,7 @@ describe('JSON that is nested without measure', () => {
   const DEPTH = 200_000;
   const NESTED: readonly (readonly [string, string])[] = [
     ['lists', '['.repeat(DEPTH) + ']'.repeat(DEPTH)],
-    ['objects', '{"a":'.repeat(DEPTH) + '1' + '}'.repeat(DEPTH)],
+    ['objects', `${'{"a":'.repeat(DEPTH)}1${'}'.repeat(DEPTH)}`],
     ['lists that do not end', '['.repeat(DEPTH)],
   ];
   test.each(NESTED)('%s', async (_, nested) => {
