@@ -6,6 +6,7 @@ import { describe, expect, test } from 'bun:test';
 import { createActor } from 'xstate';
 import { getShortestPaths } from 'xstate/graph';
 import { ManualClock } from '../base/clock.ts';
+import { seededRandom } from '../base/random.ts';
 import type { Claim, Located } from './locator.ts';
 import { type DocumentEvent, type DocumentPorts, documentMachine, type Ended } from './machine.ts';
 import type { DocumentRuntime } from './runtime.ts';
@@ -272,6 +273,35 @@ describe('idleness', () => {
     expect(rig.value).toBe('"draining"');
     expect(rig.service).toEqual([true, false]);
   });
+});
+
+test('saving changes nothing else, however often it comes and goes between all that happens', async () => {
+  const rig = new Rig();
+  for (const step of ['claim: claimed', 'load: loaded']) await rig.step(step);
+  const random = seededRandom(1);
+  const expected = { life: 'idle', journal: 'clean', lease: 'held' };
+  const moves: [type: DocumentEvent['type'], from: string, region: keyof typeof expected, to: string][] = [
+    ['PENDING', 'clean', 'journal', 'flushing'],
+    ['CLEAN', 'flushing', 'journal', 'clean'],
+    ['OCCUPIED', 'idle', 'life', 'active'],
+    ['EMPTY', 'active', 'life', 'idle'],
+    ['SUSPECT', 'held', 'lease', 'suspect'],
+    ['TRUSTED', 'suspect', 'lease', 'held'],
+    ['STORAGE_AWAY', 'clean', 'journal', 'degraded'],
+    ['STORAGE_AWAY', 'flushing', 'journal', 'degraded'],
+    ['STORAGE_BACK', 'degraded', 'journal', 'flushing'],
+  ];
+  for (let i = 0; i < 500; i++) {
+    const [type] = moves[Math.floor(random.float() * moves.length)] ?? [];
+    for (const [event, from, region, to] of moves.filter(([event]) => event === type)) {
+      if (expected[region] !== from) continue;
+      expected[region] = to;
+      await rig.step(event);
+      break;
+    }
+    expect([i, JSON.parse(rig.value)]).toEqual([i, { owned: expected }]);
+  }
+  rig.check();
 });
 
 test('storage that comes back leads through flushing, whatever was missed while it was away', async () => {

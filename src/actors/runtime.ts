@@ -343,7 +343,7 @@ export class DocumentRuntime {
   }
 
   #statusChanged(): void {
-    this.#broadcast.events([this.statusEvent()]);
+    if (this.#broadcast.events_wanted) this.#broadcast.events([this.statusEvent()]);
     this.#parts.saved(this.#status.state === 'saved');
   }
 

@@ -12,7 +12,7 @@
  */
 import Delta from 'quill-delta';
 import * as Y from 'yjs';
-import type { DeltaOps, JsonValue } from '../protocol/content/delta.ts';
+import type { DeltaOps, Embed, JsonValue } from '../protocol/content/delta.ts';
 import { isForeign } from '../protocol/text-ops.ts';
 
 /** Formatting in force: keys to values that are not null. */
@@ -31,7 +31,7 @@ interface Run {
   last: Y.Item;
   length: number;
   /** What was added. */
-  insert: string | Record<string, unknown>;
+  insert: string | Embed;
   /** Position before the transaction; -1 while it is not known. */
   index: number;
   /** Units that the transaction added at the same position, further left. */
@@ -217,19 +217,23 @@ function entered(start: Attributes, formats: readonly Y.ContentFormat[], from: n
 }
 
 function deltaOf(runs: Run[]): DeltaOps {
+  const [only] = runs;
+  // What is typed is one run: that needs no sorting, and none of the copies that Delta makes.
+  if (only !== undefined && runs.length === 1)
+    return only.index > 0 ? [{ retain: only.index }, opOf(only)] : [opOf(only)];
   runs.sort(
     (one, other) => one.index - other.index || Number(other.added) - Number(one.added) || one.behind - other.behind,
   );
   const delta = new Delta();
   let reached = 0;
-  for (const { index, added, attributes, insert, length } of runs) {
-    delta.retain(index - reached);
-    reached = index;
-    if (added) delta.insert(insert, attributes.size === 0 ? null : Object.fromEntries(attributes));
-    else {
-      delta.delete(length);
-      reached += length;
-    }
+  for (const run of runs) {
+    delta.retain(run.index - reached).push(opOf(run));
+    reached = run.added ? run.index : run.index + run.length;
   }
   return delta.ops as DeltaOps;
+}
+
+function opOf({ added, insert, attributes, length }: Run): DeltaOps[number] {
+  if (!added) return { delete: length };
+  return attributes.size === 0 ? { insert } : { insert, attributes: Object.fromEntries(attributes) };
 }
