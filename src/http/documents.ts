@@ -97,7 +97,7 @@ function addList(app: Elysia, parts: DocumentParts, services: EndpointServices):
     summary: 'List the documents that the caller has a role on',
     description:
       'Newest first. `q` searches title and text: all words must be there, the last one may be a beginning; ' +
-      '`"a phrase"`, `or` and `-not` work. Of a text that is being edited the search knows the latest snapshot.',
+      '`"a phrase"`, `or` and `-not` work. What was edited is found about half a minute after a pause of ten seconds.',
     auth: 'user',
     query: strictObject({
       ...PAGE_FIELDS,

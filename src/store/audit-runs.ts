@@ -1,13 +1,22 @@
 /** Up to which revision a document's runs of edits were told to the audit. */
 import type { Sql } from './postgres.ts';
 
-/** Where telling stands, and how far it could go: both 0 when there is no such document. */
-export async function readAudited(sql: Sql, doc_id: string): Promise<{ audited_rev: number; head_rev: number }> {
-  const [row] = await sql<{ audited_rev: number; head_rev: number }[]>`
-    SELECT coalesce(p.audited_rev, 0)::bigint AS audited_rev, h.head_rev
+/** How far a document's runs of edits were told. */
+export interface Audited {
+  readonly audited_rev: number;
+  /** How far they could be. */
+  readonly head_rev: number;
+  /** Whether no node holds the document. */
+  readonly free: boolean;
+}
+
+/** Where telling stands; at 0 of 0 when there is no such document. */
+export async function readAudited(sql: Sql, doc_id: string): Promise<Audited> {
+  const [row] = await sql<Audited[]>`
+    SELECT coalesce(p.audited_rev, 0)::bigint AS audited_rev, h.head_rev, h.owner_node IS NULL AS free
     FROM document_heads h LEFT JOIN document_history p USING (doc_id)
     WHERE h.doc_id = ${doc_id}`;
-  return row ?? { audited_rev: 0, head_rev: 0 };
+  return row ?? { audited_rev: 0, head_rev: 0, free: true };
 }
 
 /** Moves it on, but only from `seen_rev`; false when somebody else has moved it. */

@@ -3,12 +3,13 @@ import { seedDocument } from '../../test/support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
 import { ManualClock } from '../base/clock.ts';
 import { seededRandom } from '../base/random.ts';
-import { claimHead } from '../store/heads.ts';
+import { claimHead, releaseHead } from '../store/heads.ts';
 import { appendUpdates } from '../store/updates.ts';
 import { auditRuns, RUN_EDITS_MAX } from './audit-runs.ts';
 
 const MINUTE_MS = 60_000;
 const PAUSE_MS = 5 * MINUTE_MS;
+const NODE = { node_id: 'n', boot_id: 'b' };
 const random = seededRandom(4_100);
 const [ada, ben] = [random.id(), random.id()];
 
@@ -16,6 +17,7 @@ let db: TestDatabase;
 let clock: ManualClock;
 let doc_id: string;
 let rev: number;
+let claim_id: string;
 beforeAll(async () => {
   db = await createTestDatabase();
 });
@@ -23,17 +25,18 @@ afterAll(() => db.drop());
 beforeEach(async () => {
   clock = new ManualClock();
   doc_id = (await seedDocument(db.sql)).doc_id;
-  await claimHead(db.sql, doc_id, 0, { node_id: 'n', boot_id: 'b' }, random.id());
+  claim_id = random.id();
+  await claimHead(db.sql, doc_id, 0, NODE, claim_id);
   rev = 0;
 });
 
-/** `count` edits, a second apart. */
-async function edit(user_id: string, count: number): Promise<void> {
+/** `count` edits, a second apart, under the first claim or a later one. */
+async function edit(user_id: string, count: number, epoch = 1): Promise<void> {
   const rows = Array.from({ length: count }, (_, i) => ({
     ...{ rev: rev + 1 + i, user_id, client_id: ada, seq: null, at: clock.now() + i * 1_000 },
     ...{ update: new Uint8Array([0, 0]), delta: i % 2 === 0 ? '[{"insert":"ab"}]' : '[{"delete":1}]' },
   }));
-  await appendUpdates(db.sql, [{ doc_id, epoch: 1, head_rev: rev, rows }]);
+  await appendUpdates(db.sql, [{ doc_id, epoch, head_rev: rev, rows }]);
   rev += count;
   clock.advance(count * 1_000);
 }
@@ -60,6 +63,22 @@ describe('a run of edits', () => {
     expect(await told()).toEqual([[ada, 1, 4, 4, 2]]);
     const [row] = await db.sql`SELECT at, details FROM outbox WHERE document_id = ${doc_id}`;
     expect(row?.details).toMatchObject({ ended_at: row?.at.toISOString() });
+  });
+
+  test('is over when the document is given up; who comes back begins another', async () => {
+    await edit(ada, 2);
+    await releaseHead(db.sql, doc_id, claim_id);
+    expect([await audit(), await audit()]).toEqual([1, 0]);
+    claim_id = random.id();
+    await claimHead(db.sql, doc_id, 1, NODE, claim_id);
+    await edit(ada, 1, 2);
+    expect(await audit()).toBe(0);
+    await releaseHead(db.sql, doc_id, claim_id);
+    expect(await audit()).toBe(1);
+    expect(await told()).toEqual([
+      [ada, 1, 2, 2, 1],
+      [ada, 3, 3, 2, 0],
+    ]);
   });
 
   test('is over when somebody else edits, whose own run is not', async () => {

@@ -1,6 +1,7 @@
 /**
  * Edits in the audit: a run of them is one event. A run is told once it is over, which is when somebody else's edit or a
- * long pause follows it, when it has grown to so many edits that it is cut, or when nothing has followed it for a pause.
+ * long pause follows it, when it has grown to so many edits that it is cut, when nothing has followed it for a pause, or
+ * when the document was given up, since nobody was there any more.
  *
  * `document_history.audited_rev` says up to where runs were told. It moves in the transaction that writes their events and
  * only from where it was seen, so whoever else tells the same runs at the same time finds it moved and writes nothing: each
@@ -25,19 +26,20 @@ export interface AuditRunParts {
 }
 
 /**
- * Writes the events of all runs of a document that are over; the last one is over after `pause_ms` without an edit, five
- * minutes at most. Gives how many.
+ * Writes the events of all runs of a document that are over; the last one of a document that is held is over after
+ * `pause_ms` without an edit, five minutes at most. Gives how many.
  */
 export async function auditRuns(parts: AuditRunParts, pause_ms: number, doc_id: string): Promise<number> {
   const { sql, clock } = parts;
   let told = 0;
   for (;;) {
-    const { audited_rev, head_rev } = await readAudited(sql, doc_id);
+    const { audited_rev, head_rev, free } = await readAudited(sql, doc_id);
     const to_rev = Math.min(head_rev, audited_rev + RUN_EDITS_MAX);
     const runs = (await runsBetween(sql, doc_id, audited_rev, to_rev, RUN_EDITS_MAX)).toReversed();
     const last = runs.at(-1);
     if (last === undefined) return told;
-    const is_still = to_rev === head_rev && clock.now() - last.ended_at >= Math.min(pause_ms, RUN_PAUSE_MS);
+    const rests = free || clock.now() - last.ended_at >= Math.min(pause_ms, RUN_PAUSE_MS);
+    const is_still = rests && to_rev === head_rev;
     const over = is_still || editsIn(last) === RUN_EDITS_MAX ? runs : runs.slice(0, -1);
     const next_rev = over.at(-1)?.to_rev;
     if (next_rev === undefined) return told;

@@ -46,8 +46,13 @@ describe('due is', () => {
       ['snapshots'],
     ],
     [
-      'and of one that was left ten minutes ago, whoever holds it',
-      { ...kept, head_rev: 2, snapshot_rev: 1, edited_at: new Date(NOW - 600_000) },
+      'none of an open one in the middle of typing',
+      { ...kept, head_rev: 2, snapshot_rev: 1, edited_at: new Date(NOW - 9_999) },
+      [],
+    ],
+    [
+      'one of an open one that rests',
+      { ...kept, head_rev: 2, snapshot_rev: 1, edited_at: new Date(NOW - 10_000) },
       ['snapshots'],
     ],
     ['no version in the middle of editing', { ...snapped, head_rev: 499, edited_at: new Date(NOW - 299_999) }, []],
@@ -59,6 +64,7 @@ describe('due is', () => {
       { ...audited, head_rev: 1, edited_at: new Date(NOW - 300_000) },
       ['audit-runs'],
     ],
+    ['an audit once the document was given up', { ...audited, head_rev: 1, free: true }, ['audit-runs']],
     ['an audit once somebody else goes on', { ...audited, head_rev: 2, run_over: true }, ['audit-runs']],
     [
       'of a deleted one the audit alone',

@@ -18,8 +18,10 @@ import type { Queues } from './queues.ts';
 /** An open document this far ahead of its snapshot is due, and one that has long been ahead by a 32nd of its history. */
 const SNAPSHOT_REVS = 500;
 const SNAPSHOT_PART = 1 / 32;
-/** After this long without an edit nobody is in the middle of anything, whoever holds the document (or died with it). */
-const QUIET_MS = 600_000;
+/** An open document that rests for so long gets one too: what was typed should be found while its readers are still there. */
+const SNAPSHOT_REST_MS = 10_000;
+/** After this long without an edit or a claim the owner may be asked for: one that died gives nothing up. */
+const ABANDONED_MS = 600_000;
 /** Marked documents that are fetched at a time. */
 const PAGE = 1_000;
 
@@ -67,7 +69,7 @@ async function freeAbandoned(
   const left: { doc_id: string; boot_id: string }[] = [];
   for (const { doc_id, owner_node: node_id, owner_boot: boot_id, claimed_at, edited_at } of page) {
     const stirred_at = Math.max(claimed_at?.getTime() ?? 0, edited_at?.getTime() ?? 0);
-    if (node_id === null || boot_id === null || now - stirred_at < QUIET_MS) continue;
+    if (node_id === null || boot_id === null || now - stirred_at < ABANDONED_MS) continue;
     const shown = shows.get(boot_id) ?? directory.shows({ node_id, boot_id }).catch(() => true);
     shows.set(boot_id, shown);
     if (!(await shown)) left.push({ doc_id, boot_id });
@@ -81,11 +83,11 @@ export function dueOf(state: WorkState, pace: VersionPace, now: number): readonl
   const still_ms = state.edited_at === null ? Number.POSITIVE_INFINITY : now - state.edited_at.getTime();
   const due = {
     snapshots: (behind: number) =>
-      free || still_ms >= QUIET_MS || behind >= Math.max(SNAPSHOT_REVS, head_rev * SNAPSHOT_PART),
+      free || still_ms >= SNAPSHOT_REST_MS || behind >= Math.max(SNAPSHOT_REVS, head_rev * SNAPSHOT_PART),
     versions: (behind: number) => still_ms >= pace.pause_ms || behind >= pace.edits,
-    // Where a run of edits ends is known once it has been still for long enough, or somebody else goes on.
+    // Where a run of edits ends is known once all have left, it has been still for long enough, or somebody else goes on.
     'audit-runs': (behind: number) =>
-      still_ms >= Math.min(pace.pause_ms, RUN_PAUSE_MS) || behind >= RUN_EDITS_MAX || state.run_over,
+      free || still_ms >= Math.min(pace.pause_ms, RUN_PAUSE_MS) || behind >= RUN_EDITS_MAX || state.run_over,
     compaction: () => compactionDue(state),
   };
   const done_rev = {

@@ -22,6 +22,8 @@ import { lookAtWork, startScheduler } from './schedule.ts';
 import { snapshotDocument } from './snapshots.ts';
 
 const random = seededRandom(1_200);
+/** When the first look is. */
+const EDITED_AT = new ManualClock().now() + 30_000;
 
 let db: TestDatabase;
 beforeAll(async () => {
@@ -55,7 +57,7 @@ class Written {
     edit(this.text);
     const [user_id, client_id] = [random.id(), random.id()];
     const rows = this.#updates.splice(0).map((update, i) => ({
-      ...{ rev: this.#rev + 1 + i, user_id, client_id, seq: null, at: new ManualClock().now(), update, delta: '[]' },
+      ...{ rev: this.#rev + 1 + i, user_id, client_id, seq: null, at: EDITED_AT, update, delta: '[]' },
     }));
     await appendUpdates(db.sql, [{ doc_id: this.doc_id, epoch: 1, head_rev: this.#rev, rows }]);
     this.#rev += rows.length;
