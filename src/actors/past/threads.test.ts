@@ -1,7 +1,7 @@
 /** How many questions about the past a node answers at a time, how many wait, and what becomes of a thread that ends. */
 import { expect, test } from 'bun:test';
 import { LIMITS } from '../../protocol/limits.ts';
-import { answer } from './threads.ts';
+import { answer, IDLE_MAX } from './threads.ts';
 
 const RUNNING = LIMITS.history_questions_at_once_max;
 const WAITING = LIMITS.history_questions_waiting_max;
@@ -24,6 +24,19 @@ test(`history_questions_at_once_max (${RUNNING}) are answered at a time and hist
 });
 
 test('a thread that ended, kept for the next question or in the middle of one, has nobody wait for it', async () => {
+  const json = JSON.stringify([{ insert: 'x'.repeat(600_000) }]);
+  // Whatever threads are kept of questions before are busy meanwhile, so that those of this test are the only ones.
+  const { promise: over, resolve: letGo } = Promise.withResolvers<void>();
+  const busy = Array.from({ length: IDLE_MAX }, () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const done = answer({ kind: 'text' }, async (feed) => {
+      await feed({ kind: 'text', json });
+      resolve();
+      await over;
+    });
+    return { begun: promise, done };
+  });
+  await Promise.all(busy.map(({ begun }) => begun));
   const threads: Worker[] = [];
   const Ordinary = globalThis.Worker;
   globalThis.Worker = class extends Ordinary {
@@ -37,7 +50,6 @@ test('a thread that ended, kept for the next question or in the middle of one, h
     last?.terminate();
     last?.onerror?.(new ErrorEvent('error', { message: 'out of memory' }));
   };
-  const json = JSON.stringify([{ insert: 'x'.repeat(600_000) }]);
   const ask = (between: () => void) =>
     answer({ kind: 'text' }, async (feed) => {
       await feed({ kind: 'text', json });
@@ -56,5 +68,7 @@ test('a thread that ended, kept for the next question or in the middle of one, h
     expect(await ask(() => {})).toBe(true);
   } finally {
     globalThis.Worker = Ordinary;
+    letGo();
+    await Promise.all(busy.map(({ done }) => done));
   }
 });

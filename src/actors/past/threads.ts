@@ -17,7 +17,7 @@ const SMALL_WEIGHT_MAX = 48 * 1024;
 const BATCH_WEIGHT_MAX = 512 * 1024;
 
 /** Threads that are kept when nobody asks. */
-const IDLE_MAX = 2;
+export const IDLE_MAX = 2;
 /** When those who are sent away may come again, seconds. */
 const RETRY_AFTER_S = 5;
 
