@@ -79,6 +79,11 @@ function disagreement({ json, yjs }: Ended, rev: number, ops: readonly Op[]): st
     const found = differs(stage.name, theirs);
     if (found !== null) return found;
   }
+  // An edit of another root leaves the text alone, and may still be on its way from its author to everybody else.
+  const [first, ...others] = yjs.filter(({ denied }) => !denied);
+  for (const { stage, doc } of others)
+    if (first !== undefined && !Bun.deepEquals(otherRoots(doc), otherRoots(first.doc)))
+      return `${stage.name} has other roots than ${first.stage.name}`;
   return null;
 }
 
