@@ -17,6 +17,7 @@ const MARKDOWN = 'src/protocol/content/markdown-read.test.ts';
 const LINK = 'src/actors/remote/link.test.ts';
 const STREAM = 'src/actors/remote/event-stream.test.ts';
 const DOCUMENTS = 'test/rest-documents.test.ts';
+const ANSWERS = 'src/actors/answers.test.ts';
 const SIZE = 'src/actors/document-size.test.ts';
 
 const PROOFS: Readonly<Record<keyof typeof LIMITS | keyof typeof CONTENT_LIMITS, Proof>> = {
@@ -51,6 +52,8 @@ const PROOFS: Readonly<Record<keyof typeof LIMITS | keyof typeof CONTENT_LIMITS,
   ],
   node_unsent_bytes_max: ['src/ws/slow-readers.test.ts', 'C14: may leave node_unsent_bytes_max'],
   socket_backlog_bytes_hard_max: ['src/ws/session-limits.test.ts', 'C14: at more than socket_backlog_bytes_hard_max'],
+  answers_at_once_bytes: [ANSWERS, 'answers_at_once_bytes'],
+  answers_bytes_per_second: [ANSWERS, 'answers_bytes_per_second'],
   queued_frames_before_open_max: ['src/ws/session-limits.test.ts', 'C7: with one frame more than queued_frames_before'],
   queued_bytes_before_open_max: ['src/ws/session-limits.test.ts', 'C7: queued_bytes_before_open_max'],
   mailbox_soft_max: ['src/actors/document.test.ts', 'takes presence up to'],

@@ -60,6 +60,8 @@ export type Entry =
   | { readonly kind: 'update'; readonly member: YjsMember; readonly update: Uint8Array; readonly whole: boolean }
   /** `ask`: the member wants to be asked in turn for what it has and the server lacks. */
   | { readonly kind: 'sync'; readonly member: YjsMember; readonly state_vector: Uint8Array; readonly ask?: boolean }
+  /** A member whose edit was stale starts over. The document puts it in itself. */
+  | { readonly kind: 'start_over'; readonly member: JsonMember }
   | { readonly kind: 'awareness'; readonly member: YjsMember; readonly entries: readonly AwarenessEntry[] }
   | { readonly kind: 'query_awareness'; readonly member: YjsMember }
   | { readonly kind: 'presence'; readonly member: JsonMember; readonly state: PresenceState };
@@ -69,3 +71,9 @@ export type JoinEntry = Extract<Entry, { readonly kind: 'join_json' | 'join_yjs'
 
 /** The entry that asks for what a member lacks. */
 export type SyncEntry = Extract<Entry, { readonly kind: 'sync' }>;
+
+/** What is answered with the whole document, or what a member lacks of it. */
+export type QuestionEntry = Extract<Entry, { readonly kind: 'sync' | 'start_over' }>;
+
+/** What doors put in. */
+export type DoorEntry = Exclude<Entry, { readonly kind: 'start_over' }>;

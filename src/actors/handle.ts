@@ -2,7 +2,7 @@
  * A document as a connection sees it, wherever its actor is: on this node, or behind the owner's link (see remote/).
  * Doors know nothing else of documents.
  */
-import type { Entry, JoinEntry, ResumePoint } from './entries.ts';
+import type { DoorEntry, JoinEntry, ResumePoint } from './entries.ts';
 import type { Member } from './member.ts';
 
 /** What a connection wants to join with. */
@@ -22,7 +22,7 @@ export interface DocumentHandle {
    */
   prepareJoin(request: JoinRequest): Promise<JoinEntry>;
   /** Puts an entry into the document's mailbox. False when it is not in service any more: the caller opens it anew. */
-  push(entry: Entry): boolean;
+  push(entry: DoorEntry): boolean;
 }
 
 /** Finds documents for connections. */

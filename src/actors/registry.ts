@@ -248,6 +248,7 @@ export class Registry implements DocumentFinder {
       nodeIsFull: () => journal.backlog_bytes >= LIMITS.node_backlog_bytes_max,
       findEdit: (doc, user_id, client_id, seq) => this.#findEdit(doc, user_id, client_id, seq),
       occupied: (members) => document.occupied(members),
+      again: (question) => void document.push(question),
       saved: (all) => document.saved(all),
       // While storage does not answer nothing is known, and the fence protects the journal.
       doubted: () => void this.stillOurs(doc_id).catch(() => {}),

@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { SizeNews } from './document-size.ts';
+import type { QuestionEntry } from './entries.ts';
 import type { Fanout } from './member.ts';
 
 /** What the node lends to each of its documents. */
@@ -18,6 +19,8 @@ export interface RuntimeParts {
   findEdit(doc_id: string, user_id: string, client_id: string, seq: number): Promise<FoundEdit | null>;
   /** How many are connected changed. */
   occupied(members: number): void;
+  /** Puts a question that had to wait into the mailbox. */
+  again(question: QuestionEntry): void;
   /** Whether everything is saved changed. */
   saved(all: boolean): void;
   /** Somebody else may own the document by now: it is to be looked up. */

@@ -19,6 +19,7 @@ import { ConcordError, unavailable } from '../protocol/errors.ts';
 import { type PresenceEntry, roleAllows } from '../protocol/messages.ts';
 import { DOCUMENT_FULL, deniedFrame, step1Frame, step2Frame, updateFrame } from '../protocol/yjs-wire.ts';
 import { Acks } from './acks.ts';
+import { Answers } from './answers.ts';
 import { Broadcast, type Outgoing } from './broadcast.ts';
 import { textCursors } from './cursors.ts';
 import { DocumentSize, type SizeNews } from './document-size.ts';
@@ -54,6 +55,7 @@ export class DocumentRuntime {
   readonly #broadcast: Broadcast;
   readonly #status: SaveStatus;
   readonly #acks: Acks;
+  readonly #answers: Answers;
   readonly #size: DocumentSize;
   /** Viewers whose client called something a clean-up that was none. */
   readonly #suspects = new WeakSet<YjsMember>();
@@ -78,6 +80,7 @@ export class DocumentRuntime {
       listeners: () => this.#broadcast.listeners,
       announce: (rev, epoch) => this.#broadcast.ack(rev, epoch),
     });
+    this.#answers = new Answers(clock, (question) => parts.again(question));
     const occupied = (members: number): void => parts.occupied(members);
     const left = (member: Member): void => this.#left(member);
     const cursors = textCursors(replica);
@@ -109,7 +112,9 @@ export class DocumentRuntime {
     const updates = updatesByMember(entries);
     for (const entry of entries) this.#handle(entry, updates, out);
     this.#send(out);
-    for (const member of out.stale) if (this.members.has(member)) this.#sendReady(member, null, out);
+    for (const member of out.stale)
+      if (this.members.has(member) && this.#answers.admits({ kind: 'start_over', member }, this.replica.size))
+        this.#sendReady(member, null, out);
     if (this.log.head > head) {
       this.#status.update();
       this.#parts.observer.fannedOut(this.#parts.clock.monotonic() - received);
@@ -140,6 +145,7 @@ export class DocumentRuntime {
   end(code: CloseCode, reason: string): void {
     this.#ended = true;
     this.#acks.flush();
+    this.#answers.end();
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const { lost } of waiters) lost(unavailable('The document moved before the edit was written.', 1));
@@ -160,6 +166,8 @@ export class DocumentRuntime {
       }
       case 'sync':
         return this.#answerSync(entry.member, entry, out);
+      case 'start_over':
+        return void out.stale.add(entry.member);
       case 'awareness':
         return this.members.awareness(entry.member, entry.entries);
       case 'query_awareness':
@@ -363,8 +371,9 @@ export class DocumentRuntime {
   }
 
   /** Sends what a client with this state vector lacks; edits of this very turn go first, as the others get them. */
-  #answerSync(member: YjsMember, { state_vector, ask }: SyncEntry, out: Outbox): void {
-    if (!this.members.has(member)) return;
+  #answerSync(member: YjsMember, question: SyncEntry, out: Outbox): void {
+    if (!this.members.has(member) || !this.#answers.admits(question, this.replica.size)) return;
+    const { state_vector, ask } = question;
     this.#send(out);
     let missing: Uint8Array[];
     try {
@@ -380,6 +389,7 @@ export class DocumentRuntime {
 
   #left(member: Member): void {
     this.#acks.leave(member);
+    this.#answers.leave(member);
     if (member.wire === 'json') this.log.letGo(member.user_id, member.client_id);
   }
 }

@@ -54,6 +54,9 @@ export const LIMITS = {
   node_unsent_bytes_max: 512 * 1024 * 1024,
   /** Unsent bytes at which the line is cut without a word, should they gather faster than they are looked at. */
   socket_backlog_bytes_hard_max: 64 * 1024 * 1024,
+  /** What a member of a document may be told again of the whole of it at once, and by the second: see actors/answers.ts. */
+  answers_at_once_bytes: 4 * 1024 * 1024,
+  answers_bytes_per_second: 4 * 1024 * 1024,
   /** Frames kept while a socket's token, role and document are being looked up. */
   queued_frames_before_open_max: 64,
   queued_bytes_before_open_max: 1024 * 1024,
@@ -115,6 +118,8 @@ export const TIMES = {
   /** Without any frame for 30 s a y-websocket client reconnects: stay well below. */
   keep_alive_ms: 20_000,
   /** How long a reader of whom much waits may seem not to read. */
+  /** For how long a question about the whole document may wait for that. */
+  answer_wait_ms: 2_000,
   slow_reader_ms: 15_000,
   /** On the Hocuspocus door, where a socket opens without a token, somebody is to be let in within this time. */
   sign_in_ms: 10_000,

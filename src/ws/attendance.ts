@@ -11,7 +11,7 @@
  * Rights that change while it is opening are looked up again before it joins; after that the document itself is told, so
  * there is no moment in which a change is missed.
  */
-import type { Entry } from '../actors/entries.ts';
+import type { DoorEntry } from '../actors/entries.ts';
 import type { DocumentHandle, JoinRequest } from '../actors/handle.ts';
 import type { Member } from '../actors/member.ts';
 import { isUuid } from '../base/ids.ts';
@@ -165,7 +165,7 @@ export abstract class Attendance implements WatchedMember {
   }
 
   /** Hands an entry to the document; a document that moved on closes the connection, and the client comes back. */
-  protected push(entry: Entry): void {
+  protected push(entry: DoorEntry): void {
     if (this.#state.kind !== 'open') return;
     if (!this.#state.document.push(entry)) this.close(CLOSE.RESTART, 'the document moved; reconnect');
   }

@@ -1,13 +1,14 @@
 /** What bounds a socket before it is open, and when it does not read: docs/PROTOCOL.md, C7 and C14. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test';
 import { DeafClient } from '../../test/support/deaf-client.ts';
+import { syncFrame, tokenFrame } from '../../test/support/hocuspocus.ts';
 import { holdRights } from '../../test/support/hold-rights.ts';
 import { openTestServer, type TestServer, type TestUser } from '../../test/support/server.ts';
 import { JsonClient, YjsClient } from '../../test/support/sockets.ts';
 import { until } from '../../test/support/until.ts';
 import { CLOSE } from '../protocol/close.ts';
 import { LIMITS } from '../protocol/limits.ts';
-import { MESSAGE, step1Frame } from '../protocol/yjs-wire.ts';
+import { MESSAGE, SYNC } from '../protocol/yjs-wire.ts';
 
 let server: TestServer;
 let ada: TestUser;
@@ -127,13 +128,16 @@ describe('a reader that is too slow', () => {
     const author = await YjsClient.join(server, shared, ada);
     author.write((_text, doc) => doc.getMap('parts').set('one', part));
     await author.settled();
-    // It asks for everything, again and again, in one go, so that no sweep comes in between.
-    const times = LIMITS.socket_backlog_bytes_hard_max / part.length + 6;
-    const ask = step1Frame(Uint8Array.of(0));
+    // It asks for everything under many names in one go, so that no sweep comes in between.
+    const names = Array.from(
+      { length: LIMITS.socket_backlog_bytes_hard_max / part.length + 6 },
+      (_, session) => `${shared}\0${session}`,
+    );
     const deaf = await DeafClient.open(
       port(),
-      `/v1/yjs/${shared}?token=${ada.token}`,
-      ...Array.from({ length: times }, () => ask),
+      '/v1/hocuspocus',
+      ...names.map((name) => tokenFrame(name, ada.token)),
+      ...names.map((name) => syncFrame(name, Uint8Array.of(0), SYNC.STEP1)),
     );
     await until('the deaf reader to be gone', async () => (await connections(shared)) === 1);
     expect(await deaf.readOn()).not.toMatch(/88..03f5/);

@@ -39,7 +39,8 @@ test('an owner killed with -9 under load: others take its documents over within 
   victim.concord.letIn();
   await all.ledger.after(200, 'acked');
   expect(await cluster.epochs(others)).toEqual(before);
-  await world.expectOneTruth(all);
+  // What it had written but not yet told on Redis, when it was killed, only the journal knows.
+  await world.expectOneTruth(all, false);
   for (const crowd of all.crowds) crowd.leave();
 }, 120_000);
 

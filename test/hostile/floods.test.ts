@@ -16,9 +16,11 @@ import {
   knocking,
   messageFlood,
   neverReading,
+  questionFlood,
   slowBodies,
   slowHeads,
   slowUpgrades,
+  staleFlood,
   updateFlood,
 } from './floods.ts';
 import { p99, Typist } from './witness.ts';
@@ -53,6 +55,8 @@ const ATTACKS: readonly (readonly [what: string, begin: Begin, growth_max: numbe
   ['pings', messageFlood, 200 * MIB],
   ['edits that are refused', editFlood, 200 * MIB],
   ['Yjs updates', updateFlood, 300 * MIB],
+  ['questions whose answers are read', questionFlood, 300 * MIB],
+  ['edits that are stale', staleFlood, 300 * MIB],
   // All readers of a node may be owed `node_unsent_bytes_max` together.
   ['questions whose answers are not read', neverReading, LIMITS.node_unsent_bytes_max + 500 * MIB],
   // Last: for a minute nobody of this address opens a socket after it.

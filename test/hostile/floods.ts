@@ -186,12 +186,40 @@ export const knocking: Begin = async (concord) =>
     50,
   );
 
-/** Asks for a whole document of megabytes over and over, and never reads the answers. */
-export const neverReading: Begin = async (concord, eve) => {
+/** A document of 660 KB. */
+async function largeDocument(concord: Concord, eve: Person): Promise<string> {
   const doc_id = await concord.createDocument(eve);
   await concord.call('POST', `/v1/documents/${doc_id}/edits`, eve.token, {
     changes: { delta: [{ insert: 'never read '.repeat(60_000) }] },
   });
+  return doc_id;
+}
+
+/** Asks for a whole large document over and over, and reads the answers as fast as they come. */
+export const questionFlood: Begin = async (concord, eve) => {
+  const doc_id = await largeDocument(concord, eve);
+  const question = new Uint8Array(step1Frame(Uint8Array.of(0)));
+  return hammer(
+    () => `${concord.ws_url}/v1/yjs/${doc_id}?token=${eve.token}`,
+    () => [question],
+    5,
+  );
+};
+
+/** Edits a large document on a revision that it does not have, so that each is answered with its text. */
+export const staleFlood: Begin = async (concord, eve) => {
+  const doc_id = await largeDocument(concord, eve);
+  const edit = JSON.stringify({ type: 'edit', changes: { base_rev: 9, delta: [{ insert: 'x' }] }, seq: 1 });
+  return hammer(
+    () => `${concord.ws_url}/v1/collab/${doc_id}?token=${eve.token}`,
+    () => [edit],
+    5,
+  );
+};
+
+/** Asks for a whole large document over and over, and never reads the answers. */
+export const neverReading: Begin = async (concord, eve) => {
+  const doc_id = await largeDocument(concord, eve);
   const question = step1Frame(Uint8Array.of(0));
   const masked = Buffer.concat([Buffer.from([0x82, 0x80 | question.length, 0, 0, 0, 0]), question]);
   const sockets = await dialMany(concord.url, 100);

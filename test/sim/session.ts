@@ -2,7 +2,7 @@
  * A socket on a node, as src/ws has it, without what the simulation has no use for: who the client is, is believed. It
  * finds the document, joins, and hands frames on; frames that come before it has joined wait.
  */
-import type { Entry } from '../../src/actors/entries.ts';
+import type { DoorEntry } from '../../src/actors/entries.ts';
 import type { DocumentFinder, DocumentHandle } from '../../src/actors/handle.ts';
 import { type Fanout, type JsonMember, type Member, nextMemberId, type YjsMember } from '../../src/actors/member.ts';
 import type { Clock, Timer } from '../../src/base/clock.ts';
@@ -169,7 +169,7 @@ export class Session implements End {
     if (read.kind === 'update') this.#push({ kind: 'update', member, update: read.update, whole: read.whole });
   }
 
-  #push(entry: Entry): void {
+  #push(entry: DoorEntry): void {
     if (!this.#document?.push(entry)) this.close(CLOSE.RESTART, 'the document moved; reconnect');
   }
 

@@ -60,6 +60,7 @@ export class RuntimeRig {
       nodeIsFull: () => this.node_full,
       findEdit: () => this.findEdit(),
       occupied: (members) => void this.occupied.push(members),
+      again: (question) => this.turn(question),
       saved: (all) => void this.saved.push(all),
       doubted: () => {
         this.doubts += 1;

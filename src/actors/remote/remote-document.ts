@@ -23,7 +23,7 @@ import { ackFrame, updateFrame } from '../../protocol/yjs-wire.ts';
 import type { Bus } from '../../store/bus.ts';
 import { documentChannel } from '../../store/channels.ts';
 import type { NodeIdentity } from '../../store/heads.ts';
-import type { EditOutcome, Entry, JoinEntry } from '../entries.ts';
+import type { DoorEntry, EditOutcome, JoinEntry } from '../entries.ts';
 import type { DocumentHandle, JoinRequest } from '../handle.ts';
 import type { Fanout, Member } from '../member.ts';
 import { mergeAll } from '../updates.ts';
@@ -120,7 +120,7 @@ export class RemoteDocument implements DocumentHandle {
     );
   }
 
-  push(entry: Entry): boolean {
+  push(entry: DoorEntry): boolean {
     if (this.#ended) return false;
     const { doc_id: doc, link } = this;
     if (entry.kind === 'role') {
