@@ -7,7 +7,7 @@ import { LIMITS, TIMES } from '../protocol/limits.ts';
 import { Answers } from './answers.ts';
 import type { QuestionEntry } from './entries.ts';
 
-const { answers_at_once_bytes: AT_ONCE, answers_bytes_per_second: PER_SECOND } = LIMITS;
+const { answer_bytes_at_once_max: AT_ONCE, answer_bytes_per_second_max: PER_SECOND } = LIMITS;
 const { answer_wait_ms: WAIT_MS } = TIMES;
 const MIB = 1024 * 1024;
 
@@ -34,14 +34,14 @@ describe('a question', () => {
     member = rig.yjs();
   });
 
-  test(`C17: is answered while answers_at_once_bytes (${AT_ONCE}) are owed; with one byte more it waits`, () => {
+  test(`C17: is answered while answer_bytes_at_once_max (${AT_ONCE}) are owed; with one byte more it waits`, () => {
     expect(paced.admits(sync(member), AT_ONCE)).toBe(true);
     expect(paced.admits(sync(member), 1)).toBe(true);
     expect(paced.admits(sync(member), 1)).toBe(false);
     expect(paced.admits(sync(rig.yjs()), 1)).toBe(true);
   });
 
-  test(`C17: comes again once so much is paid off, answers_bytes_per_second (${PER_SECOND})`, () => {
+  test(`C17: comes again once so much is paid off, answer_bytes_per_second_max (${PER_SECOND})`, () => {
     paced.admits(sync(member), AT_ONCE);
     paced.admits(sync(member), PER_SECOND / 2);
     const question = sync(member);

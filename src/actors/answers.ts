@@ -3,7 +3,7 @@
  * and over, or edits on a revision that is long gone, would keep the node busy with answers that nobody reads.
  *
  * Each answer is owed, as many bytes as the document has (looking up a difference goes over all of it too), and paid off with
- * time. While a member owes more than `answers_at_once_bytes`, its next question waits until it does not; one that it asks
+ * time. While a member owes more than `answer_bytes_at_once_max`, its next question waits until it does not; one that it asks
  * meanwhile takes the place of the one that waits, since the newest answer holds all that the older ones would. What is owed
  * has a bound, so that no question waits for longer than `answer_wait_ms`.
  */
@@ -68,7 +68,7 @@ export class Answers {
 }
 
 function msFor(bytes: number): number {
-  return (bytes / LIMITS.answers_bytes_per_second) * 1_000;
+  return (bytes / LIMITS.answer_bytes_per_second_max) * 1_000;
 }
 
-const AT_ONCE_MS = msFor(LIMITS.answers_at_once_bytes);
+const AT_ONCE_MS = msFor(LIMITS.answer_bytes_at_once_max);

@@ -55,8 +55,8 @@ export const LIMITS = {
   /** Unsent bytes at which the line is cut without a word, should they gather faster than they are looked at. */
   socket_backlog_bytes_hard_max: 64 * 1024 * 1024,
   /** What a member of a document may be told again of the whole of it at once, and by the second: see actors/answers.ts. */
-  answers_at_once_bytes: 4 * 1024 * 1024,
-  answers_bytes_per_second: 4 * 1024 * 1024,
+  answer_bytes_at_once_max: 4 * 1024 * 1024,
+  answer_bytes_per_second_max: 4 * 1024 * 1024,
   /** Frames kept while a socket's token, role and document are being looked up. */
   queued_frames_before_open_max: 64,
   queued_bytes_before_open_max: 1024 * 1024,

@@ -6,7 +6,7 @@ import { JsonClient, YjsClient } from '../../test/support/sockets.ts';
 import { LIMITS, TIMES } from '../protocol/limits.ts';
 import { SYNC, step1Frame } from '../protocol/yjs-wire.ts';
 
-const { answers_at_once_bytes: AT_ONCE, answers_bytes_per_second: PER_SECOND } = LIMITS;
+const { answer_bytes_at_once_max: AT_ONCE, answer_bytes_per_second_max: PER_SECOND } = LIMITS;
 const TEXT_BYTES = 1024 * 1024;
 const QUESTIONS = 200;
 /** The state vector of somebody who has nothing. */
@@ -36,7 +36,7 @@ function allowed(began: number): number {
   return (AT_ONCE + PER_SECOND * passed_s) / TEXT_BYTES + 1.5;
 }
 
-test(`C17: a Yjs client that asks over and over gets answers_at_once_bytes (${AT_ONCE}), then answers_bytes_per_second (${PER_SECOND})`, async () => {
+test(`C17: a Yjs client that asks over and over gets answer_bytes_at_once_max (${AT_ONCE}), then answer_bytes_per_second_max (${PER_SECOND})`, async () => {
   const client = await YjsClient.join(server, doc_id, ada, { query: { acks: 1 } });
   const answers = (): number => client.of('step2').length;
   const [began, before] = [server.clock.monotonic(), answers()];
