@@ -16,14 +16,16 @@ import { readHead } from '../src/store/heads.ts';
 import { connectDatabase } from '../src/store/postgres.ts';
 import { snapshotDocument } from '../src/workers/snapshots.ts';
 import { Latencies } from './figures.ts';
+import type { Asked } from './history-asking.ts';
 import type { CompactionFigures } from './history-compaction.ts';
 import { seedHistory } from './history-seed.ts';
 import type { TypingFigures } from './history-typing.ts';
 import { startOwnServer } from './own-server.ts';
-import { createDocument } from './place.ts';
+import { createDocument, typeLetter } from './place.ts';
 import { readTrace } from './trace.ts';
 
 const PROBES = 50;
+const ATTRIBUTIONS = 20;
 const OPENINGS = 20;
 /** How long somebody types while nothing else goes on. */
 const QUIET_MS = 3_000;
@@ -42,11 +44,18 @@ const note = (what: string, ...figures: string[]): void => {
 const ms = (value: number): string => `${value.toFixed(1)} ms`;
 
 const server = await startOwnServer();
+let answered = Promise.withResolvers<Asked>();
+const asker = Bun.spawn([process.execPath, `${import.meta.dir}/history-asking.ts`], {
+  env: { ...process.env, PLACE: JSON.stringify({ url: server.url, token: server.token }) },
+  stderr: 'inherit',
+  ipc: (message: Asked) => answered.resolve(message),
+});
 const sql = connectDatabase(server.database_url, { connections_max: 4, application_name: 'bench' });
 let right = false;
 try {
   right = await measure();
 } finally {
+  asker.kill();
   await sql.end({ timeout: 1 });
   await server.stop();
 }
@@ -175,15 +184,11 @@ async function answers(doc_id: string, probes: readonly number[], texts: Map<num
     }
     note(`diff of two random revisions, ${way}`, String(times));
   }
-  const present = (await timed<{ value: string }>(new Latencies(), `${path}/content?format=text`)).value;
-  const times = new Latencies();
-  let stretches = 0;
-  for (let i = 0; i < 10; i++) {
-    const { runs } = await timed<{ runs: { length: number }[] }>(times, `${path}/attribution`);
-    stretches = runs.length;
-    if (runs.reduce((sum, { length }) => sum + length, 0) !== present.length) right = false;
-  }
-  note('attribution of the present text', String(times), `${stretches} stretches`);
+  const anew = await attributions(doc_id, true);
+  const again = await attributions(doc_id, false);
+  note('attribution of the present text, after an edit', String(anew.times), `${anew.stretches} stretches`);
+  note('  asked before', String(again.times));
+  if (!anew.right || !again.right) right = false;
   const runs = new Latencies();
   for (let i = 0; i < 5; i++) await timed(runs, `${path}/history`);
   note('first page of the runs of edits', String(runs));
@@ -193,13 +198,35 @@ async function answers(doc_id: string, probes: readonly number[], texts: Map<num
   return right;
 }
 
-/** Asks, and adds the time until the answer is here as text. */
+/** Who wrote what, many times; `anew`: with an edit in between, so that no answer is known before. */
+async function attributions(
+  doc_id: string,
+  anew: boolean,
+): Promise<{ readonly times: Latencies; readonly stretches: number; readonly right: boolean }> {
+  const path = `/v1/documents/${doc_id}`;
+  const times = new Latencies();
+  let [stretches, right] = [0, true];
+  for (let i = 0; i < ATTRIBUTIONS; i++) {
+    if (anew) await typeLetter(server, doc_id);
+    const { value } = await timed<{ value: string }>(new Latencies(), `${path}/content?format=text`);
+    const { runs } = await timed<{ runs: { length: number }[] }>(times, `${path}/attribution`);
+    stretches = runs.length;
+    if (runs.reduce((sum, { length }) => sum + length, 0) !== value.length) right = false;
+  }
+  return { times, stretches, right };
+}
+
+/** Asks as history-asking.ts does, and adds the time until the answer is here as text. */
 async function timed<T>(times: Latencies, path: string): Promise<T> {
-  const started = systemClock.monotonic();
-  const response = await fetch(server.url + path, { headers: { authorization: `Bearer ${server.token}` } });
-  const body = await response.text();
-  times.add(systemClock.monotonic() - started);
+  const { ms, body } = await ask(path);
+  times.add(ms);
   const { success, data } = JSON.parse(body) as { success: boolean; data: T };
   if (!success) throw new Error(`${path}: ${body}`);
   return data;
+}
+
+function ask(path: string): Promise<Asked> {
+  answered = Promise.withResolvers<Asked>();
+  asker.send(path);
+  return answered.promise;
 }

@@ -29,6 +29,11 @@ export function doorUrl({ url, token }: Place, door: 'collab' | 'yjs', doc_id: s
   return `${url.replace(/^http/, 'ws')}/v1/${door}/${doc_id}?${new URLSearchParams({ token, ...query })}`;
 }
 
+/** Writes a letter at the beginning of the text. */
+export async function typeLetter(place: Place, doc_id: string): Promise<void> {
+  await call(place, 'POST', `/v1/documents/${doc_id}/edits`, { changes: { delta: [{ insert: 'x' }] } });
+}
+
 async function call({ url, token }: Place, method: string, path: string, body?: object) {
   const response = await fetch(url + path, {
     method,

@@ -6,6 +6,7 @@
  * deadline stands behind all of that.
  */
 import packageFile from '../package.json' with { type: 'json' };
+import { keepThreadReady } from './actors/past/threads.ts';
 import { TIMED_OUT, within } from './base/clock.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { DashboardSessions } from './domain/dashboard-sessions.ts';
@@ -158,6 +159,7 @@ async function main(): Promise<void> {
     log.fatal({ error: cause }, `the server could not start: ${message}`);
     process.exit(1);
   });
+  if (config.services.has('documents')) keepThreadReady();
   let stopping = false;
   const leave = (): void => {
     if (stopping) return;

@@ -6,6 +6,7 @@
  * Revisions travel from the journal as one row per page, cut by revisions and bytes: thousands of small rows would keep
  * the event loop busy with taking them apart, and the thread that needs them can do that itself.
  */
+import { isAttribution } from '../protocol/history/segment.ts';
 import type { Database, Sql } from './postgres.ts';
 
 /** How far a document's journal has been packed; all 0 and null before the first time. */
@@ -13,7 +14,7 @@ export interface Compacted {
   readonly compacted_rev: number;
   /** The Yjs state at `compacted_rev`, zstd. */
   readonly state: Uint8Array | null;
-  /** The attribution of the text at `compacted_rev`; see packAttribution. */
+  /** Who wrote the text at `compacted_rev`, see packAttribution. Null also where an earlier version left it: segments tell it then. */
   readonly attribution: Uint8Array | null;
 }
 
@@ -47,6 +48,8 @@ export interface JournalPage {
 /** Rows and bytes of one page of the journal. */
 export const PAGE_REVS = 4_000;
 const PAGE_BYTES = 8 * 1024 * 1024;
+/** Segments read at a time where all are. */
+const SEGMENTS_AT_ONCE = 16;
 
 /** Reads under one snapshot: whatever is compacted meanwhile, `read` sees each revision once. */
 export async function readPast<T>(sql: Database, read: (sql: Sql) => Promise<T>): Promise<T> {
@@ -71,7 +74,8 @@ export async function readCompacted(
     SELECT compacted_rev, CASE WHEN ${part !== 'attribution'} THEN state END AS state,
            CASE WHEN ${part !== 'state'} THEN attribution END AS attribution
     FROM document_history WHERE doc_id = ${doc_id}`;
-  return row ?? { compacted_rev: 0, state: null, attribution: null };
+  if (row === undefined) return { compacted_rev: 0, state: null, attribution: null };
+  return { ...row, attribution: row.attribution !== null && isAttribution(row.attribution) ? row.attribution : null };
 }
 
 /** The last text that was kept at or before `rev`, with its revision; null when there is none. */
@@ -125,19 +129,33 @@ export function segmentUpdates(
     ORDER BY to_rev LIMIT ${limit}`;
 }
 
-/** Who wrote which packed revisions, and (where wanted) what they did: segments that end before or hold `to_rev`, newest first. */
+/** Who wrote which packed revisions, and what they did: segments that end before or hold `to_rev`, newest first. */
 export function segmentsBack(
   sql: Sql,
   doc_id: string,
   to_rev: number,
   limit: number,
-  with_deltas: boolean,
 ): Promise<Pick<Segment, 'from_rev' | 'to_rev' | 'meta' | 'deltas'>[]> {
   return sql<Pick<Segment, 'from_rev' | 'to_rev' | 'meta' | 'deltas'>[]>`
-    SELECT from_rev, to_rev, meta, CASE WHEN ${with_deltas} THEN deltas ELSE ''::bytea END AS deltas
-    FROM document_segments
+    SELECT from_rev, to_rev, meta, deltas FROM document_segments
     WHERE doc_id = ${doc_id} AND from_rev <= ${to_rev}
     ORDER BY to_rev DESC LIMIT ${limit}`;
+}
+
+/** All segments of a document, oldest first: who wrote them and what they did. */
+export async function* segmentsFromStart(
+  sql: Sql,
+  doc_id: string,
+): AsyncGenerator<Pick<Segment, 'from_rev' | 'to_rev' | 'meta' | 'deltas'>> {
+  for (let after_rev = 0; ; ) {
+    const segments = await sql<Pick<Segment, 'from_rev' | 'to_rev' | 'meta' | 'deltas'>[]>`
+      SELECT from_rev, to_rev, meta, deltas FROM document_segments
+      WHERE doc_id = ${doc_id} AND to_rev > ${after_rev} ORDER BY to_rev LIMIT ${SEGMENTS_AT_ONCE}`;
+    yield* segments;
+    const last = segments.at(-1);
+    if (last === undefined) return;
+    after_rev = last.to_rev;
+  }
 }
 
 /**

@@ -10,5 +10,6 @@ let packer: Packer | null = null;
 
 self.onmessage = ({ data }: MessageEvent<ToPacker>) => {
   if ('begin' in data) packer = new Packer(data.begin);
+  else if ('recall' in data) packer?.recall(data.recall);
   else self.postMessage(packer?.pack(data.page, data.with_checkpoint));
 };

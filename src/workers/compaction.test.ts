@@ -10,6 +10,7 @@ import { systemClock } from '../base/clock.ts';
 import { seededRandom } from '../base/random.ts';
 import type { DeltaOps } from '../protocol/content/delta.ts';
 import { claimHead, releaseHead } from '../store/heads.ts';
+import { connectDatabase } from '../store/postgres.ts';
 import { appendUpdates, findBySeq, lastSeq, type NewUpdate, readTail } from '../store/updates.ts';
 import { COMPACTION_PACE, type CompactionPace, compactDocument, compactionDue, SEGMENTS_MAX } from './compaction.ts';
 import { snapshotDocument } from './snapshots.ts';
@@ -240,6 +241,33 @@ describe('compaction', () => {
     expect(await compact(typed.doc_id)).toBe(48 - made);
     expect(await typed.faults([...typed.some(40), typed.head])).toEqual([]);
   }, 30_000);
+});
+
+test('who wrote what is told by the segments where an earlier version kept it, and kept anew by the next packing', async () => {
+  const typed = await Typed.new(400);
+  const { doc_id, head } = typed;
+  // Answers are kept by the database that they were asked of.
+  const asked = async (): Promise<unknown> => {
+    const sql = connectDatabase(db.url, { connections_max: 1, application_name: 'asking' });
+    try {
+      return JSON.parse(new TextDecoder().decode(await attributionAt(sql, doc_id, head)));
+    } finally {
+      await sql.end();
+    }
+  };
+  const kept = async (): Promise<boolean> => {
+    const [row] =
+      await db.sql`SELECT get_byte(attribution, 1) = 6 AS kept FROM document_history WHERE doc_id = ${doc_id}`;
+    return row?.kept;
+  };
+  const told = await asked();
+  expect(await compact(doc_id, { ...PACE, keep: 250 })).toBe(3);
+  expect([await kept(), await asked()]).toEqual([true, told]);
+  // The second byte tells the form, and 5 was the one without authors.
+  await db.sql`UPDATE document_history SET attribution = set_byte(attribution, 1, 5) WHERE doc_id = ${doc_id}`;
+  expect([await kept(), await asked()]).toEqual([false, told]);
+  expect(await compact(doc_id)).toBe(3);
+  expect([await kept(), await asked()]).toEqual([true, told]);
 });
 
 describe('large questions are answered on a thread, and alike', () => {

@@ -17,6 +17,8 @@ import {
   readCompacted,
   readPage,
   replaceBySegment,
+  type Segment,
+  segmentsFromStart,
   sinceCheckpoint,
 } from '../store/history.ts';
 import type { Database } from '../store/postgres.ts';
@@ -64,6 +66,7 @@ export interface CompactionState {
 /** What the thread is told. */
 export type ToPacker =
   | { readonly begin: Compacted }
+  | { readonly recall: Pick<Segment, 'meta' | 'deltas'> }
   | { readonly page: JournalPage; readonly with_checkpoint: boolean };
 
 /** Revisions that may be packed now and are enough for a segment; 0 for none. Opening starts from the snapshot, so it bounds them. */
@@ -95,8 +98,10 @@ export async function compactDocument(parts: CompactionParts, doc_id: string, pa
 }
 
 async function packAll({ sql, clock, log }: CompactionParts, doc_id: string, pace: CompactionPace): Promise<number> {
-  const thread = new PackingThread(clock, await readCompacted(sql, doc_id, 'both'));
+  const begin = await readCompacted(sql, doc_id, 'both');
+  const thread = new PackingThread(clock, begin);
   try {
+    if (begin.attribution === null) for await (const segment of segmentsFromStart(sql, doc_id)) thread.recall(segment);
     for (let made = 0; ; made++) {
       const state = await packable(sql, doc_id);
       const revs = state === null ? 0 : revsToPack(state, pace);
@@ -147,6 +152,11 @@ class PackingThread {
     const packed = await within(this.clock, PACK_MS_MAX, this.#waiting.promise);
     if (packed === TIMED_OUT) throw new Error('packing history took too long');
     return packed;
+  }
+
+  /** Tells it of a segment that is there; see {@link Packer.recall}. */
+  recall({ meta, deltas }: Pick<Segment, 'meta' | 'deltas'>): void {
+    this.#tell({ recall: { meta, deltas } });
   }
 
   end(): void {

@@ -4,7 +4,9 @@ import { isoTime } from '../../base/clock.ts';
 import { seededRandom } from '../../base/random.ts';
 import type { DeltaOps } from '../../protocol/content/delta.ts';
 import { forSeeds } from '../../protocol/content/testing.ts';
-import { packAttribution, packMeta, packUpdates } from '../../protocol/history/segment.ts';
+import { NO_STRETCHES } from '../../protocol/history/entry.ts';
+import { AttributionFold } from '../../protocol/history/pieces.ts';
+import { packAttribution, packDeltas, packMeta, packUpdates } from '../../protocol/history/segment.ts';
 import { drawUpdates } from '../../protocol/history/testing.ts';
 import type { JournalPage } from '../../store/history.ts';
 import { answering } from './answer.ts';
@@ -114,29 +116,36 @@ describe('who wrote what', () => {
         else runs.push({ start, length: 1, user_id: entry.user_id, rev: entry.rev, at: isoTime(entry.at) });
       }
       const range = { after_rev: first - 1, to_rev: first + 119 };
-      expect(attributionOf([{ kind: 'journal', page, ...range }, { kind: 'turn' }])).toEqual(runs);
-      const meta = packMeta(entries.slice(0, 60));
-      const segment = { kind: 'segment', from_rev: first, deltas: NONE, updates: NONE, meta, ...range } as const;
-      const metas = page.metas.split('\n').slice(60).join('\n');
-      const rest = { ...page, from_rev: first + 60, metas };
-      // The same with half of the authors in a segment; what they did comes from the journal all the same.
-      const effects = { kind: 'journal', page, ...range } as const;
-      const authors = { kind: 'journal', page: rest, ...range } as const;
-      expect(attributionOf([effects, { kind: 'turn' }, authors, segment])).toEqual(runs);
+      expect(attributionOf([{ kind: 'journal', page, ...range }])).toEqual(runs);
+      // The same with half of it in a segment, and with half of it kept as it was then.
+      const packed = { meta: packMeta(entries.slice(0, 60)), deltas: packDeltas(deltas.slice(0, 60)), updates: NONE };
+      const rest: JournalPage = {
+        ...page,
+        from_rev: first + 60,
+        deltas: deltas
+          .slice(60)
+          .map((delta) => JSON.stringify(delta))
+          .join(),
+        metas: page.metas.split('\n').slice(60).join('\n'),
+      };
+      const tail = { kind: 'journal', page: rest, ...range } as const;
+      expect(attributionOf([{ kind: 'segment', from_rev: first, ...packed, ...range }, tail])).toEqual(runs);
+      const kept = new AttributionFold(NO_STRETCHES);
+      for (const [i, delta] of deltas.slice(0, 60).entries()) kept.apply(delta, entries[i] as (typeof entries)[number]);
+      const bytes = packAttribution(kept.stretches());
+      expect(attributionOf([{ kind: 'attribution', bytes }, tail])).toEqual(runs);
     }
   });
 
   test('of nothing is an empty list', () => {
-    expect(attributionOf([{ kind: 'turn' }])).toEqual([]);
+    expect(attributionOf([])).toEqual([]);
   });
 
   test('fails rather than to leave an author out', () => {
-    const asked = answering({ kind: 'attribution' });
-    asked.feed({
-      kind: 'attribution',
-      bytes: packAttribution({ lengths: Float64Array.of(4), revs: Float64Array.of(3) }),
-    });
-    asked.feed({ kind: 'turn' });
-    expect(() => asked.finish()).toThrow('the author of revision 3 is not known');
+    const deltas = packDeltas([[{ insert: 'x' }]]);
+    const segment = { kind: 'segment', from_rev: 3, deltas, updates: NONE, meta: packMeta([]) } as const;
+    expect(() => attributionOf([{ ...segment, after_rev: 0, to_rev: 3 }])).toThrow(
+      'the author of revision 3 is not known',
+    );
   });
 });

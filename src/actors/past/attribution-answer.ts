@@ -3,90 +3,43 @@
  * thousands of them: authors and times stay in columns, and the JSON is written as bytes, digit by digit.
  */
 import { isoTime } from '../../base/clock.ts';
-import { NO_STRETCHES, type Stretches } from '../../protocol/history/entry.ts';
+import { NO_STRETCHES } from '../../protocol/history/entry.ts';
 import { AttributionFold } from '../../protocol/history/pieces.ts';
-import { unpackAttribution, unpackAuthors } from '../../protocol/history/segment.ts';
-import { effectsOf, parseMetas } from './effects.ts';
+import { unpackAttribution } from '../../protocol/history/segment.ts';
+import { effectsOf, metasOf } from './effects.ts';
 import type { Answers, Piece } from './pieces.ts';
 
-/** Authors and times of consecutive revisions. */
-interface Authors {
-  readonly from_rev: number;
-  readonly ids: readonly string[];
-  readonly users: ArrayLike<number>;
-  readonly times: ArrayLike<number>;
-}
-
-/**
- * See the head of this file. First comes what happened, oldest first (the journal's pages say whose it was as well);
- * behind a `turn` who made the packed revisions, newest first.
- */
+/** See the head of this file. */
 export class AttributionAnswer {
   #fold = new AttributionFold(NO_STRETCHES);
-  #stretches: Stretches | null = null;
-  /** The oldest revision that wrote some of the text. */
-  #oldest = Number.POSITIVE_INFINITY;
-  readonly #authors: Authors[] = [];
 
-  /** Takes the next piece. True when every author is known. */
+  /** Takes the next piece; there is no end before the last. */
   feed(piece: Piece): boolean {
-    const authors = authorsOf(piece);
-    if (authors !== null) this.#authors.push(authors);
-    if (this.#stretches !== null) return authors !== null && authors.from_rev <= this.#oldest;
-    if (piece.kind === 'attribution') this.#fold = new AttributionFold(unpackAttribution(piece.bytes));
-    else if (piece.kind === 'turn') {
-      this.#stretches = this.#fold.stretches();
-      const { revs } = this.#stretches;
-      for (let i = 0; i < revs.length; i++) this.#oldest = Math.min(this.#oldest, revs[i] ?? 0);
-    } else for (const { rev, delta } of effectsOf(piece)) this.#fold.apply(delta, rev);
+    if (piece.kind === 'attribution') {
+      this.#fold = new AttributionFold(unpackAttribution(piece.bytes));
+      return false;
+    }
+    const metas = metasOf(piece);
+    for (const [i, { delta, rev }] of effectsOf(piece).entries()) {
+      const made = metas[i];
+      if (made?.rev !== rev) throw new Error(`the author of revision ${rev} is not known`);
+      this.#fold.apply(delta, made);
+    }
     return false;
   }
 
   finish(): Answers['attribution'] {
-    const { lengths, revs } = this.#stretches ?? NO_STRETCHES;
+    const { users, lengths, revs, authors, times } = this.#fold.stretches();
     const writer = new StretchWriter(revs.length);
-    // The journal's come oldest first, those of segments newest first.
-    const all = this.#authors.toSorted((one, other) => one.from_rev - other.from_rev);
     let start = 0;
-    let authors = all[0];
     for (let n = 0; n < revs.length; n++) {
-      const [length, rev] = [lengths[n] ?? 0, revs[n] ?? 0];
-      // Neighbours are mostly of one time.
-      if (authors === undefined || !covers(authors, rev)) authors = authorsAt(all, rev);
-      if (authors === undefined || !covers(authors, rev)) throw new Error(`the author of revision ${rev} is not known`);
-      const i = rev - authors.from_rev;
-      writer.write(start, length, authors.ids[authors.users[i] ?? 0] ?? '', rev, authors.times[i] ?? 0);
+      const length = lengths[n] ?? 0;
+      writer.write(start, length, users[authors[n] ?? 0] ?? '', revs[n] ?? 0, times[n] ?? 0);
       start += length;
     }
     return { runs_json: writer.end() };
   }
 }
-
-function covers({ from_rev, users }: Authors, rev: number): boolean {
-  return rev >= from_rev && rev < from_rev + users.length;
-}
-
-/** The last of these that begin at or before `rev`; undefined when none does. */
-function authorsAt(ascending: readonly Authors[], rev: number): Authors | undefined {
-  let [low, high] = [0, ascending.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((ascending[middle]?.from_rev ?? 0) <= rev) low = middle + 1;
-    else high = middle;
-  }
-  return ascending[low - 1];
-}
-
-function authorsOf(piece: Piece): Authors | null {
-  if (piece.kind === 'segment') return { from_rev: piece.from_rev, ...unpackAuthors(piece.meta) };
-  if (piece.kind !== 'journal') return null;
-  const metas = parseMetas(piece.page);
-  const ids = [...new Set(metas.map(({ user_id }) => user_id))];
-  const place = new Map(ids.map((id, i) => [id, i]));
-  const users = metas.map(({ user_id }) => place.get(user_id) ?? 0);
-  return { from_rev: piece.page.from_rev, ids, users, times: metas.map(({ at }) => at) };
-}
-
 /** The most that one stretch takes: three numbers of up to 16 digits, an id, a time and the names. */
 const STRETCH_BYTES_MAX = 192;
 const STRETCH_BYTES_USUAL = 128;

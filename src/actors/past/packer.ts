@@ -8,7 +8,7 @@ import Delta from 'quill-delta';
 import * as Y from 'yjs';
 import type { DeltaOps } from '../../protocol/content/delta.ts';
 import { difference } from '../../protocol/content/difference.ts';
-import { NO_STRETCHES } from '../../protocol/history/entry.ts';
+import { type EntryMeta, NO_STRETCHES } from '../../protocol/history/entry.ts';
 import { AttributionFold, DiffFold, TextFold } from '../../protocol/history/pieces.ts';
 import {
   packAttribution,
@@ -17,10 +17,12 @@ import {
   packOps,
   packUpdates,
   unpackAttribution,
+  unpackDeltas,
+  unpackMeta,
 } from '../../protocol/history/segment.ts';
 import { TEXT_ROOT } from '../../protocol/snapshot.ts';
 import { textOps } from '../../protocol/text-ops.ts';
-import type { Compacted, JournalPage, PackedStep } from '../../store/history.ts';
+import type { Compacted, JournalPage, PackedStep, Segment } from '../../store/history.ts';
 import { cutUpdates, parseDeltas, parseMetas } from './effects.ts';
 import { createPastDoc } from './past-doc.ts';
 
@@ -46,6 +48,11 @@ export class Packer {
     this.#text = new TextFold(this.#ops());
   }
 
+  /** Takes in who wrote a segment that is packed already, where the last compaction did not leave it; oldest first. */
+  recall({ meta, deltas }: Pick<Segment, 'meta' | 'deltas'>): void {
+    this.#attribute(unpackDeltas(deltas), unpackMeta(meta));
+  }
+
   /** Packs the page that follows; `with_checkpoint`: the text after it is kept too. Throws when a delta does not fit the text. */
   pack(page: JournalPage, with_checkpoint: boolean): PackedPage {
     const updates = cutUpdates(page);
@@ -60,22 +67,27 @@ export class Packer {
     const ops = this.#ops();
     const told = parseDeltas(page);
     const deltas = this.#mend(told, ops);
+    const metas = parseMetas(page);
     const segment = {
       from_rev: page.from_rev,
       to_rev: page.to_rev,
-      meta: packMeta(parseMetas(page)),
+      meta: packMeta(metas),
       deltas: packDeltas(deltas),
       updates: packUpdates(updates),
       total: packOps(totalOf(deltas)),
       checkpoint: with_checkpoint ? packOps(ops) : null,
     };
-    for (const [i, delta] of deltas.entries()) this.#attribution.apply(delta, page.from_rev + i);
+    this.#attribute(deltas, metas);
     return {
       segment,
       state: Bun.zstdCompressSync(Y.encodeStateAsUpdate(this.#doc) as Uint8Array<ArrayBuffer>),
       attribution: packAttribution(this.#attribution.stretches()),
       mended: deltas !== told,
     };
+  }
+
+  #attribute(deltas: readonly DeltaOps[], metas: readonly EntryMeta[]): void {
+    for (const [i, made] of metas.entries()) this.#attribution.apply(deltas[i] ?? [], made);
   }
 
   /** The deltas, when they lead to this text; otherwise with a last one that does, so that no error goes on beyond its segment. */

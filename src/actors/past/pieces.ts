@@ -17,7 +17,7 @@ export type Question =
   | { readonly kind: 'diff' }
   /** The same undone: the text before comes first, a `turn` parts it from the effects. */
   | { readonly kind: 'undone' }
-  /** Who wrote what; the effects first, a `turn`, then who made which revision, newest first. */
+  /** Who wrote what. */
   | { readonly kind: 'attribution' }
   /** Runs of edits, `limit` at least if there are so many; newest pieces first. */
   | { readonly kind: 'runs'; readonly limit: number };

@@ -17,6 +17,7 @@ import {
   readPast,
   segmentEffects,
   segmentsBack,
+  segmentsFromStart,
   segmentUpdates,
   snapshotBefore,
 } from '../../store/history.ts';
@@ -28,7 +29,6 @@ import { answer, type Feed } from './threads.ts';
 
 /** Segments fetched at a time. */
 const SEGMENTS_AT_ONCE = 16;
-const AUTHORS_AT_ONCE = 64;
 /** Revisions of the journal that are looked back over at a time, at most. */
 const LOOK_BACK_REVS = 1_000;
 const NONE = new Uint8Array();
@@ -180,9 +180,10 @@ class Past {
     if (rev < compacted) throw unavailable('The document changes too fast; try again.', 1);
     const { attribution } = await readCompacted(sql, doc_id, 'attribution');
     if (attribution !== null) await feed({ kind: 'attribution', bytes: attribution });
+    else
+      for await (const { from_rev, meta, deltas } of segmentsFromStart(sql, doc_id))
+        await feed({ kind: 'segment', from_rev, deltas, updates: NONE, meta, after_rev: 0, to_rev: compacted });
     await this.#journal(compacted, rev);
-    await feed({ kind: 'turn' });
-    await this.#segmentsBack(0, compacted, false);
   }
 
   async runs(after_rev: number, to_rev: number): Promise<void> {
@@ -200,7 +201,7 @@ class Past {
       at = before;
       revs = Math.min(revs * 2, LOOK_BACK_REVS);
     }
-    if (after_rev < compacted) await this.#segmentsBack(after_rev, Math.min(to_rev, compacted), true);
+    if (after_rev < compacted) await this.#segmentsBack(after_rev, Math.min(to_rev, compacted));
   }
 
   async #journal(after_rev: number, to_rev: number): Promise<void> {
@@ -225,11 +226,10 @@ class Past {
     return state === null ? 0 : compacted;
   }
 
-  async #segmentsBack(after_rev: number, to_rev: number, with_deltas: boolean): Promise<void> {
+  async #segmentsBack(after_rev: number, to_rev: number): Promise<void> {
     const { sql, doc_id, feed } = this;
     for (let at = to_rev; at > after_rev; ) {
-      const at_once = with_deltas ? SEGMENTS_AT_ONCE : AUTHORS_AT_ONCE;
-      const segments = await segmentsBack(sql, doc_id, at, at_once, with_deltas);
+      const segments = await segmentsBack(sql, doc_id, at, SEGMENTS_AT_ONCE);
       for (const { from_rev, meta, deltas } of segments) {
         if (await feed({ kind: 'segment', from_rev, deltas, updates: NONE, meta, after_rev, to_rev: at })) return;
         at = from_rev - 1;

@@ -1,25 +1,28 @@
 /** The thread that large questions about the past are answered on: see threads.ts. One question at a time. */
-import { systemClock } from '../../base/clock.ts';
-import { packAttribution, packMeta } from '../../protocol/history/segment.ts';
+import { systemClock, type Timer } from '../../base/clock.ts';
+import { packAttribution } from '../../protocol/history/segment.ts';
 import { type Answering, answering } from './answer.ts';
 import type { ToThread } from './threads.ts';
 
 declare const self: Worker;
 
-/** Enough for the compiler to take notice. */
-const REHEARSED_REVS = 20_000;
+/** Enough for the compiler to take notice, and to do its best. */
 const REHEARSED_STRETCHES = 60_000;
+const REHEARSALS = 4;
+/** For how long nobody has asked before it is done again. */
+const IDLE_MS = 100;
 
 let now: Answering | null = null;
-let rehearsed = false;
+let rehearsals = 0;
+let rehearsing: Timer = systemClock.after(IDLE_MS, rehearse);
 
 self.onmessage = (event: MessageEvent<ToThread>) => {
+  rehearsing.cancel();
   try {
     const value = step(event.data);
     self.postMessage({ ok: true, value }, buffersOf(value));
-    if (now !== null || rehearsed) return;
-    rehearsed = true;
-    systemClock.after(0, rehearse);
+    if (now === null && rehearsals < REHEARSALS)
+      rehearsing = systemClock.after(rehearsals === 0 ? 0 : IDLE_MS, rehearse);
   } catch (error) {
     now = null;
     self.postMessage({ ok: false, message: error instanceof Error ? error.message : String(error) });
@@ -27,23 +30,20 @@ self.onmessage = (event: MessageEvent<ToThread>) => {
 };
 
 /**
- * Who wrote what is the longest answer there is, and takes twice as long the first time, until its code is compiled. So it
- * is given once for nobody, after the first question, while the thread has nothing to do.
+ * Who wrote what is the longest answer there is, and takes three times as long until its code is compiled. So it is given for
+ * nobody, a few times while the thread has nothing to do; once at least after the first question.
  */
 function rehearse(): void {
-  const at = Date.UTC(2026, 0, 1);
-  const entries = Array.from({ length: REHEARSED_REVS }, (_, i) => {
-    return { rev: 1 + i, epoch: 1, user_id: 'nobody', client_id: 'nobody', seq: i, at: at + 181 * i };
-  });
+  rehearsals += 1;
   const lengths = new Float64Array(REHEARSED_STRETCHES).fill(1);
-  const revs = lengths.map((_, i) => 1 + (i % REHEARSED_REVS));
+  const revs = lengths.map((_, i) => 1 + i);
+  const times = revs.map((rev) => Date.UTC(2026, 0, 1) + 181 * rev);
+  const authors = new Float64Array(REHEARSED_STRETCHES);
   const rehearsal = answering({ kind: 'attribution' });
-  rehearsal.feed({ kind: 'attribution', bytes: packAttribution({ lengths, revs }) });
-  rehearsal.feed({ kind: 'turn' });
-  const none = new Uint8Array();
-  const range = { from_rev: 1, after_rev: 0, to_rev: REHEARSED_REVS };
-  rehearsal.feed({ kind: 'segment', meta: packMeta(entries), deltas: none, updates: none, ...range });
+  const bytes = packAttribution({ users: ['nobody'], lengths, revs, authors, times });
+  rehearsal.feed({ kind: 'attribution', bytes });
   rehearsal.finish();
+  if (rehearsals < REHEARSALS) rehearsing = systemClock.after(IDLE_MS, rehearse);
 }
 
 /** Bytes of an answer are handed over, not copied. */

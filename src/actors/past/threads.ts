@@ -42,6 +42,11 @@ export async function answer<Q extends Question>(
   return line.run(() => answerNow(question, gather));
 }
 
+/** Has a thread at hand before anybody asks: whoever comes first would wait for its start. */
+export function keepThreadReady(): void {
+  if (idle.length === 0) idle.push(new Thread());
+}
+
 async function answerNow<Q extends Question>(
   question: Q,
   gather: (feed: Feed) => Promise<void>,

@@ -18,8 +18,8 @@ import * as encoding from 'lib0/encoding';
 /** Changes with every change of what stands in any column. */
 const VERSION = 1;
 
-/** What columns hold; the number is the sealed form's second byte. */
-const KINDS = { meta: 1, deltas: 2, updates: 3, ops: 4, attribution: 5 } as const;
+/** What columns hold; the number is the sealed form's second byte. 5 was attribution without authors and times. */
+const KINDS = { meta: 1, deltas: 2, updates: 3, ops: 4, attribution: 6 } as const;
 
 /** What columns hold. */
 export type ColumnKind = keyof typeof KINDS;
@@ -62,6 +62,11 @@ export function seal<N extends string>(
   new DataView(sealed.buffer).setUint32(2, Bun.hash.crc32(frame));
   sealed.set(frame, HEADER_BYTES);
   return sealed;
+}
+
+/** Whether these bytes were sealed as `kind`, in the form that this program reads. */
+export function isSealed(kind: ColumnKind, sealed: Uint8Array): boolean {
+  return sealed[0] === VERSION && sealed[1] === KINDS[kind];
 }
 
 /** Opens what {@link seal} made and reads it; `read` must read every column to its end. Throws {@link DamagedColumns}. */

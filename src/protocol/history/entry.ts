@@ -21,13 +21,25 @@ export interface HistoryEntry extends EntryMeta {
   readonly update: Uint8Array;
 }
 
-/** Which revision wrote each stretch of a text, side by side, since there may be hundreds of thousands. */
+/** Who wrote each stretch of a text, side by side, since there may be hundreds of thousands. */
 export interface Stretches {
+  /** Whoever wrote some of it. */
+  readonly users: readonly string[];
   /** UTF-16 units of each. */
   readonly lengths: Float64Array;
   /** The revision of each. */
   readonly revs: Float64Array;
+  /** Which of `users` made that. */
+  readonly authors: Float64Array;
+  /** And when, epoch milliseconds. */
+  readonly times: Float64Array;
 }
 
 /** No text. */
-export const NO_STRETCHES: Stretches = { lengths: new Float64Array(), revs: new Float64Array() };
+export const NO_STRETCHES: Stretches = {
+  users: [],
+  lengths: new Float64Array(),
+  revs: new Float64Array(),
+  authors: new Float64Array(),
+  times: new Float64Array(),
+};

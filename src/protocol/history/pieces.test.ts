@@ -5,7 +5,7 @@ import { docLength } from '../content/delta.ts';
 import { forSeeds } from '../content/testing.ts';
 import type { Stretches } from './entry.ts';
 import { AttributionFold, DiffFold, TextFold } from './pieces.ts';
-import { drawDelta, drawText } from './testing.ts';
+import { drawDelta, drawText, madeOf, readStretches, stretchesOf } from './testing.ts';
 
 const compose = (a: DeltaOps, b: DeltaOps): DeltaOps => new Delta(a).compose(new Delta(b)).ops as DeltaOps;
 
@@ -50,26 +50,23 @@ test('the author of every unit is the revision that inserted it, whoever formats
   forSeeds(200, (random) => {
     const start = drawText(random);
     let owners = new Array<number>(docLength(start)).fill(0);
-    let fold = new AttributionFold(stretchesOf(owners));
+    let fold = new AttributionFold(ownedBy(owners));
     for (let rev = 1; rev <= 60; rev++) {
       const delta = drawDelta(random, owners.length);
       // Consecutive calls with one revision happen too: an edit may be told in parts.
-      fold.apply(delta, rev >> 1);
+      fold.apply(delta, madeOf(rev >> 1));
       owners = applyToOwners(owners, delta, rev >> 1);
       expect(fold.length).toBe(owners.length);
-      expect(fold.stretches()).toEqual(stretchesOf(owners));
+      expect(readStretches(fold.stretches())).toEqual(readStretches(ownedBy(owners)));
       if (random.float() < 0.1) fold = new AttributionFold(fold.stretches());
     }
   });
 });
 
 /** The longest stretches of one revision each. */
-function stretchesOf(owners: readonly number[]): Stretches {
+function ownedBy(owners: readonly number[]): Stretches {
   const starts = owners.flatMap((rev, i) => (rev === owners[i - 1] ? [] : [i]));
-  return {
-    lengths: Float64Array.from(starts, (start, i) => (starts[i + 1] ?? owners.length) - start),
-    revs: Float64Array.from(starts, (start) => owners[start] ?? 0),
-  };
+  return stretchesOf(starts.map((start, i) => [(starts[i + 1] ?? owners.length) - start, owners[start] ?? 0]));
 }
 
 function applyToOwners(owners: readonly number[], delta: DeltaOps, rev: number): number[] {
@@ -120,7 +117,7 @@ test('a delta that reaches past the end is refused', () => {
     expect(() => new DiffFold(2).apply(delta)).toThrow(RangeError);
   }
   for (const delta of past.slice(0, 3))
-    expect(() => new AttributionFold(stretchesOf([1, 1])).apply(delta, 2)).toThrow(RangeError);
+    expect(() => new AttributionFold(ownedBy([1, 1])).apply(delta, madeOf(2))).toThrow(RangeError);
 });
 
 test('a text starts from inserts alone', () => {

@@ -14,7 +14,7 @@
  */
 import { AttributeMap } from 'quill-delta';
 import type { Attributes, DeltaOp, DeltaOps, Embed } from '../content/delta.ts';
-import type { Stretches } from './entry.ts';
+import type { EntryMeta, Stretches } from './entry.ts';
 import { PieceList, type PieceRules } from './piece-list.ts';
 
 /** Text longer than this is not added to in place: cutting a long string that grew by additions copies it. */
@@ -94,27 +94,30 @@ export class DiffFold {
   }
 }
 
+/** Who made a revision, and when. */
+export type Made = Pick<EntryMeta, 'rev' | 'user_id' | 'at'>;
+
 /** Text of a revision, or what is left of the text before. */
 interface Origin {
   readonly length: number;
   /** Null for what was there before. */
-  readonly rev: number | null;
+  readonly made: Made | null;
   /** Where it starts in the text before; 0 for what is new. */
   readonly base: number;
 }
 
 const ORIGINS: PieceRules<Origin> = {
-  cut: ({ length, rev, base }, at) => [
-    { length: at, rev, base },
-    { length: length - at, rev, base: rev === null ? base + at : 0 },
+  cut: ({ length, made, base }, at) => [
+    { length: at, made, base },
+    { length: length - at, made, base: made === null ? base + at : 0 },
   ],
   join: (piece, next) =>
-    piece.rev !== null && piece.rev === next.rev
-      ? { length: piece.length + next.length, rev: next.rev, base: 0 }
+    piece.made !== null && piece.made.rev === next.made?.rev
+      ? { length: piece.length + next.length, made: next.made, base: 0 }
       : null,
 };
 
-/** Which revision brought each stretch of a text. Formatting a stretch does not make its formatter the author. */
+/** Which revision brought each stretch of a text, and whose it was. Formatting a stretch does not make its formatter the author. */
 export class AttributionFold {
   readonly #start: Stretches;
   /** A text has many stretches and few edits change it: those of the start are one piece until an edit cuts it. */
@@ -124,7 +127,7 @@ export class AttributionFold {
     this.#start = start;
     let length = 0;
     for (let i = 0; i < start.lengths.length; i++) length += start.lengths[i] ?? 0;
-    this.#origins = new PieceList(ORIGINS, [{ length, rev: null, base: 0 }]);
+    this.#origins = new PieceList(ORIGINS, [{ length, made: null, base: 0 }]);
   }
 
   /** UTF-16 units. */
@@ -132,13 +135,13 @@ export class AttributionFold {
     return this.#origins.length;
   }
 
-  /** Applies the delta of revision `rev`. */
-  apply(delta: DeltaOps, rev: number): void {
+  /** Applies the delta of a revision. */
+  apply(delta: DeltaOps, made: Made): void {
     let index = 0;
     for (const { insert, retain, delete: gone } of delta) {
       if (insert !== undefined) {
         const length = typeof insert === 'string' ? insert.length : 1;
-        if (length > 0) this.#origins.insert(index, { length, rev, base: 0 });
+        if (length > 0) this.#origins.insert(index, { length, made, base: 0 });
         index += length;
       } else if (gone !== undefined) {
         this.#origins.remove(index, gone);
@@ -151,17 +154,17 @@ export class AttributionFold {
 
   /** The stretches from the start of the text to its end, neighbours of one revision in one. */
   stretches(): Stretches {
-    const { lengths, revs } = this.#start;
+    const { lengths } = this.#start;
     let pieces = 0;
     for (const chunk of this.#origins.chunks()) pieces += chunk.length;
     // A piece is new, or cuts one stretch of the start in two.
-    const writer = new StretchWriter(lengths.length + pieces);
+    const writer = new StretchWriter(this.#start, lengths.length + pieces);
     let at = 0;
     let at_start = 0;
     for (const chunk of this.#origins.chunks())
-      for (const { length, rev, base } of chunk) {
-        if (rev !== null) {
-          writer.add(length, rev);
+      for (const { length, made, base } of chunk) {
+        if (made !== null) {
+          writer.addNew(length, made);
           continue;
         }
         // What is left of the text before is in its old order.
@@ -174,7 +177,7 @@ export class AttributionFold {
             at_end += lengths[at] ?? 0;
           }
           const to = Math.min(end, at_end);
-          writer.add(to - from, revs[at] ?? 0);
+          writer.addOld(to - from, at);
           from = to;
         }
       }
@@ -183,16 +186,48 @@ export class AttributionFold {
 }
 
 class StretchWriter {
+  readonly #start: Stretches;
+  readonly #users: string[];
+  readonly #places: Map<string, number>;
   readonly #lengths: Float64Array;
   readonly #revs: Float64Array;
+  readonly #authors: Float64Array;
+  readonly #times: Float64Array;
   #count = 0;
 
-  constructor(stretches_max: number) {
+  constructor(start: Stretches, stretches_max: number) {
+    this.#start = start;
+    this.#users = [...start.users];
+    this.#places = new Map(start.users.map((user_id, place) => [user_id, place]));
     this.#lengths = new Float64Array(stretches_max);
     this.#revs = new Float64Array(stretches_max);
+    this.#authors = new Float64Array(stretches_max);
+    this.#times = new Float64Array(stretches_max);
   }
 
-  add(length: number, rev: number): void {
+  /** So much of a stretch of the start. */
+  addOld(length: number, stretch: number): void {
+    const { revs, authors, times } = this.#start;
+    this.#add(length, revs[stretch] ?? 0, authors[stretch] ?? 0, times[stretch] ?? 0);
+  }
+
+  addNew(length: number, { rev, user_id, at }: Made): void {
+    let author = this.#places.get(user_id);
+    if (author === undefined) {
+      author = this.#users.push(user_id) - 1;
+      this.#places.set(user_id, author);
+    }
+    this.#add(length, rev, author, at);
+  }
+
+  end(): Stretches {
+    const [lengths, revs, authors, times] = [this.#lengths, this.#revs, this.#authors, this.#times].map((column) =>
+      column.subarray(0, this.#count),
+    ) as [Float64Array, Float64Array, Float64Array, Float64Array];
+    return { users: this.#users, lengths, revs, authors, times };
+  }
+
+  #add(length: number, rev: number, author: number, time: number): void {
     const last = this.#count - 1;
     if (last >= 0 && this.#revs[last] === rev) {
       this.#lengths[last] = (this.#lengths[last] ?? 0) + length;
@@ -200,11 +235,9 @@ class StretchWriter {
     }
     this.#lengths[this.#count] = length;
     this.#revs[this.#count] = rev;
+    this.#authors[this.#count] = author;
+    this.#times[this.#count] = time;
     this.#count += 1;
-  }
-
-  end(): Stretches {
-    return { lengths: this.#lengths.subarray(0, this.#count), revs: this.#revs.subarray(0, this.#count) };
   }
 }
 

@@ -5,7 +5,7 @@ import { type Random, seededRandom } from '../../base/random.ts';
 import type { DeltaOps } from '../content/delta.ts';
 import { forSeeds, pick } from '../content/testing.ts';
 import { DamagedColumns, UNPACKED_BYTES_MAX } from './columns.ts';
-import type { EntryMeta, Stretches } from './entry.ts';
+import type { EntryMeta } from './entry.ts';
 import {
   packAttribution,
   packDeltas,
@@ -19,7 +19,7 @@ import {
   unpackOps,
   unpackUpdates,
 } from './segment.ts';
-import { drawDelta, drawText, drawUpdates } from './testing.ts';
+import { drawDelta, drawText, drawUpdates, stretchesOf } from './testing.ts';
 
 function drawMeta(random: Random): EntryMeta[] {
   const ids = [random.id(), random.id(), 'not a uuid, 😀', ''];
@@ -73,18 +73,18 @@ test('updates of unknown form come back byte for byte, between known ones', () =
   });
 });
 
-/** Of pairs of a length and a revision. */
-function stretches(pairs: readonly (readonly [number, number])[]): Stretches {
-  return { lengths: Float64Array.from(pairs, ([length]) => length), revs: Float64Array.from(pairs, ([, rev]) => rev) };
-}
-
 test('attribution comes back stretch for stretch', () => {
   forSeeds(100, (random) => {
     const pairs = Array.from(
       { length: random.uint32() % 60 },
       () => [1 + (random.uint32() % (random.float() < 0.1 ? 2 ** 31 : 9)), random.uint32() % 1_000] as const,
     );
-    expect(unpackAttribution(packAttribution(stretches(pairs)))).toEqual(stretches(pairs));
+    const stretches = stretchesOf(pairs);
+    expect(unpackAttribution(packAttribution(stretches))).toEqual(stretches);
+    // Users that wrote nothing any more are let go.
+    const { users, authors } = stretches;
+    const crowded = { ...stretches, users: ['gone', ...users], authors: authors.map((author) => author + 1) };
+    expect(unpackAttribution(packAttribution(crowded))).toEqual(stretches);
   });
 });
 
@@ -126,7 +126,7 @@ test('sealed bytes that were cut, changed, made longer or drawn by lot are refus
       packDeltas([drawDelta(random, 50)]),
       packUpdates(drawUpdates(random)),
       packOps(drawText(random)),
-      packAttribution(stretches([[3, 4]])),
+      packAttribution(stretchesOf([[3, 4]])),
       packMeta(drawMeta(random)),
     ];
     for (const [i, unpack] of unpackers.entries()) {
@@ -158,7 +158,7 @@ test('damage behind a right checksum is refused or read as something, never endl
       packDeltas([drawDelta(random, 50), drawDelta(random, 50)]),
       packUpdates(drawUpdates(random).slice(0, 12)),
       packOps(drawText(random)),
-      packAttribution(stretches([[3, 4]])),
+      packAttribution(stretchesOf([[3, 4]])),
       packMeta(drawMeta(random)),
     ];
     for (const [i, unpack] of unpackers.entries()) {

@@ -5,7 +5,7 @@
  */
 import type { DeltaOps } from '../content/delta.ts';
 import * as attribution from './attribution-columns.ts';
-import { DamagedColumns } from './columns.ts';
+import { DamagedColumns, isSealed } from './columns.ts';
 import { sealDeltas, unsealDeltas } from './delta-columns.ts';
 import type { EntryMeta, Stretches } from './entry.ts';
 import { type Authors, sealMeta, unsealAuthors, unsealMeta } from './meta-columns.ts';
@@ -57,11 +57,16 @@ export function unpackOps(packed: Uint8Array): DeltaOps {
   return ops;
 }
 
-/** Which revision wrote each stretch of a text. */
+/** Who wrote each stretch of a text, in which revision, and when. Users that wrote none of it do not come back. */
 export function packAttribution(stretches: Stretches): Uint8Array {
   return attribution.sealAttribution(stretches);
 }
 
 export function unpackAttribution(packed: Uint8Array): Stretches {
   return attribution.unsealAttribution(packed);
+}
+
+/** False for what a version of this program kept that knew no authors and times: segments tell the same then. */
+export function isAttribution(packed: Uint8Array): boolean {
+  return isSealed('attribution', packed);
 }

@@ -4,6 +4,7 @@ import * as Y from 'yjs';
 import type { Random } from '../../base/random.ts';
 import type { Attributes, DeltaOps, Embed } from '../content/delta.ts';
 import { pick } from '../content/testing.ts';
+import type { Stretches } from './entry.ts';
 
 const TEXTS: readonly string[] = ['a', 'bc', 'def', ' ', '\n', '😀', 'x😀y', '\ud83d', '\ude00', 'word', 'é'];
 const EMBEDS: readonly Embed[] = [{ image: 'x' }, { image: 'y' }, { mention: { id: 1, deep: [null] } }];
@@ -79,4 +80,27 @@ function editSomehow(random: Random, doc: Y.Doc): void {
     () => doc.getArray('list').delete(0, Math.min(2, doc.getArray('list').length)),
   ];
   pick(random, edits)();
+}
+
+/** Who made a revision, and when, if nothing else is to tell. */
+export function madeOf(rev: number): { rev: number; user_id: string; at: number } {
+  return { rev, user_id: `user ${rev % 3}`, at: 1_000_000 + ((rev * 7_919) % 100_000) };
+}
+
+/** Stretches out of lengths and revisions, each made as {@link madeOf} says. */
+export function stretchesOf(pairs: readonly (readonly [length: number, rev: number])[]): Stretches {
+  const made = pairs.map(([, rev]) => madeOf(rev));
+  const users = [...new Set(made.map(({ user_id }) => user_id))];
+  return {
+    users,
+    lengths: Float64Array.from(pairs, ([length]) => length),
+    revs: Float64Array.from(pairs, ([, rev]) => rev),
+    authors: Float64Array.from(made, ({ user_id }) => users.indexOf(user_id)),
+    times: Float64Array.from(made, ({ at }) => at),
+  };
+}
+
+/** What stretches say, one by one: in which order they know their users does not matter. */
+export function readStretches({ users, lengths, revs, authors, times }: Stretches): unknown[] {
+  return Array.from(revs, (rev, i) => ({ length: lengths[i], rev, user_id: users[authors[i] ?? -1], at: times[i] }));
 }
