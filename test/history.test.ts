@@ -15,7 +15,7 @@ import { textOps } from '../src/protocol/text-ops.ts';
 import { type CompactionPace, compactDocument } from '../src/workers/compaction.ts';
 import { snapshotDocument } from '../src/workers/snapshots.ts';
 import { Dice, flatText, randomDelta } from './fuzz/edits.ts';
-import { quietLog, readableLog, type TestJsonMember, type TestYjsMember } from './support/core.ts';
+import { quietLog, readableLog, type TestJsonMember, type TestYjsMember, textOf } from './support/core.ts';
 import { CoreWorld, turn } from './support/core-node.ts';
 
 const world = new CoreWorld(7_300);
@@ -201,7 +201,7 @@ async function checkAll(life: Life, revs: readonly number[]): Promise<void> {
       delta.reduce((sum, op) => sum + (op.delete ?? 0), 0),
     ]);
   }
-  const stretches = JSON.parse(new TextDecoder().decode(await attributionAt(sql, doc_id, head))) as {
+  const stretches = JSON.parse(await textOf(await attributionAt(sql, doc_id, head))) as {
     start: number;
     length: number;
     user_id: string;

@@ -37,10 +37,10 @@ export interface Run {
   readonly deleted: number;
 }
 
-/** Who wrote what: `runs_json` is a list as JSON, since for a long text it is a long one. */
+/** Who wrote what: `runs_json` is a list as JSON, in parts. */
 export interface Attribution {
   readonly rev: number;
-  readonly runs_json: Uint8Array;
+  readonly runs_json: AsyncIterable<Uint8Array>;
 }
 
 /**

@@ -1,5 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { ADMIN, ID, json, lines, reported, sender, serveToy, THROWN, USER } from '../../test/support/toy-http.ts';
+import {
+  ADMIN,
+  ID,
+  json,
+  lines,
+  parts,
+  reported,
+  sender,
+  serveToy,
+  THROWN,
+  USER,
+} from '../../test/support/toy-http.ts';
+import { until } from '../../test/support/until.ts';
 
 let server: ReturnType<typeof serveToy>;
 beforeAll(() => {
@@ -120,6 +132,27 @@ describe('an answer', () => {
       message: 'secret internals',
       stack: expect.any(String),
     });
+  });
+
+  test('that is made elsewhere goes out in parts, and is broken off where they fail, in front of everybody', async () => {
+    expect((await send('GET', '/parts?end=well')).body).toEqual({ success: true, data: ['a', 'b'] });
+    lines.length = 0;
+    reported.length = 0;
+    expect(await send('GET', '/parts?end=throw').catch(() => 'broken off')).toBe('broken off');
+    // The client here may ask again by itself.
+    expect(reported[0]?.error).toBe(THROWN.bug);
+    expect(reported[0]?.context).toMatchObject({ route: '/parts' });
+    expect(lines[0]).toMatchObject({ level: 'error', route: '/parts' });
+  });
+
+  test('that is made elsewhere is made no further once nobody reads it', async () => {
+    const before = { ...parts };
+    const leave = new AbortController();
+    const { body } = await fetch(`${server.url.origin}/parts?end=never`, { signal: leave.signal });
+    await body?.getReader().read();
+    leave.abort();
+    await until('the generator is ended', () => parts.ended > before.ended);
+    expect(parts.begun).toBe(before.begun + 1);
   });
 
   test('while storage is away is 503 with Retry-After, and tells no address', async () => {

@@ -58,10 +58,10 @@ export class Reply<Data> {
   ) {}
 }
 
-/** A result whose JSON was made elsewhere, since it is too long to be made in one turn of the event loop. */
+/** A result whose JSON is made elsewhere, since it is too long to be made in one turn of the event loop. */
 export class Prepared {
-  /** `json`: pieces that are one value together. */
-  constructor(readonly json: readonly (string | Uint8Array)[]) {}
+  /** `json`: parts that are one value together, in UTF-8. The caller reads the first while the last are being made. */
+  constructor(readonly json: AsyncGenerator<Uint8Array, void>) {}
 }
 
 /** Answers with `status` instead of the route's usual one. */
@@ -149,7 +149,7 @@ export function endpoint<
     const input = checked as unknown as EndpointInput<Static<Params>, Static<Query>, Static<Body>, Auth>;
     if (spec.limit !== undefined) await services.limits?.action(exchange, spec.limit, exchange.user_id);
     const result = await spec.handle(input);
-    if (result instanceof Prepared) return preparedResponse(spec.status, result.json);
+    if (result instanceof Prepared) return preparedResponse(request, spec.status, result.json, services.reporter);
     const { status, data } = result instanceof Reply ? result : { status: spec.status, data: result };
     return jsonResponse(status, { success: true, data });
   };

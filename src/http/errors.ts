@@ -15,11 +15,39 @@ export function jsonResponse(status: number, body: unknown, headers: Readonly<Re
   return new Response(JSON.stringify(body), { status, headers: { 'content-type': JSON_TYPE, ...headers } });
 }
 
-/** The same for a result whose JSON is there already. */
-export function preparedResponse(status: number, data_json: readonly (string | Uint8Array)[]): Response {
-  // A blob takes its parts in as they are, and the response takes the blob without another copy.
-  const body = new Blob(['{"success":true,"data":', ...(data_json as BlobPart[]), '}']);
+const UTF_8 = new TextEncoder();
+
+/** The same for a result whose JSON comes in parts, while they come. */
+export function preparedResponse(
+  request: Request,
+  status: number,
+  data_json: AsyncGenerator<Uint8Array, void>,
+  reporter: ErrorReporter,
+): Response {
+  const parts = success(data_json);
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const { done, value } = await parts.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      } catch (error) {
+        // Too late for another answer: the caller sees that this one was broken off.
+        refusal(request, error, reporter);
+        controller.error(error);
+      }
+    },
+    async cancel() {
+      await parts.return();
+    },
+  });
   return new Response(body, { status, headers: { 'content-type': JSON_TYPE } });
+}
+
+async function* success(data_json: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  yield UTF_8.encode('{"success":true,"data":');
+  yield* data_json;
+  yield UTF_8.encode('}');
 }
 
 /** What the caller is told of `error`. */

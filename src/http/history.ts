@@ -8,6 +8,7 @@ import { HISTORY_COST } from './limits.ts';
 import { idParams, moment, PAGE_FIELDS, pageOf, readPage, strictObject, toPage, uuid } from './schemas.ts';
 
 const TAG = 'History';
+const UTF_8 = new TextEncoder();
 const USER_ID = '0198c5c2-11d4-7a07-8f11-2b7d1c9e4f02';
 
 /** A revision that must be named, as digits. */
@@ -117,6 +118,12 @@ function addRuns(app: Elysia, parts: HistoryParts, services: EndpointServices): 
   });
 }
 
+async function* attributionJson(rev: number, runs_json: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  yield UTF_8.encode(`{"rev":${rev},"runs":`);
+  yield* runs_json;
+  yield UTF_8.encode('}');
+}
+
 function addAttribution(app: Elysia, parts: HistoryParts, services: EndpointServices): void {
   endpoint(app, services, {
     method: 'GET',
@@ -149,7 +156,7 @@ function addAttribution(app: Elysia, parts: HistoryParts, services: EndpointServ
     errors: ['NOT_FOUND', 'RATE_LIMITED'],
     handle: async ({ params, caller }) => {
       const { rev, runs_json } = await readAttribution(parts, caller.user_id, params.id);
-      return new Prepared([`{"rev":${rev},"runs":`, runs_json, '}']);
+      return new Prepared(attributionJson(rev, runs_json));
     },
   });
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import Delta from 'quill-delta';
 import * as Y from 'yjs';
-import { journalFaults, quietLog, seedDocument } from '../../test/support/core.ts';
+import { journalFaults, quietLog, seedDocument, textOf } from '../../test/support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
 import { until } from '../../test/support/until.ts';
 import { attributionAt, diffBetween, runsBetween, stateAt, textAt } from '../actors/past/reader.ts';
@@ -250,7 +250,7 @@ test('who wrote what is told by the segments where an earlier version kept it, a
   const asked = async (): Promise<unknown> => {
     const sql = connectDatabase(db.url, { connections_max: 1, application_name: 'asking' });
     try {
-      return JSON.parse(new TextDecoder().decode(await attributionAt(sql, doc_id, head)));
+      return JSON.parse(await textOf(await attributionAt(sql, doc_id, head)));
     } finally {
       await sql.end();
     }
@@ -289,7 +289,7 @@ describe('large questions are answered on a thread, and alike', () => {
         const { ops } = new Delta().insert(texts[from] ?? '').compose(delta);
         expect(ops.map(({ insert }) => insert).join('') === texts[to]).toBe(true);
       }
-      const runs = JSON.parse(new TextDecoder().decode(await attributionAt(db.sql, doc_id, head))) as {
+      const runs = JSON.parse(await textOf(await attributionAt(db.sql, doc_id, head))) as {
         length: number;
       }[];
       expect(runs.reduce((sum, { length }) => sum + length, 0)).toBe(texts[head]?.length ?? 0);

@@ -302,3 +302,8 @@ export function first<T>(list: readonly T[]): T {
   if (one === undefined) throw new Error('expected at least one');
   return one;
 }
+
+/** What comes in parts, as text. */
+export async function textOf(parts: AsyncIterable<Uint8Array>): Promise<string> {
+  return Buffer.concat(await Array.fromAsync(parts)).toString();
+}

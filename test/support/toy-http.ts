@@ -8,7 +8,7 @@ import { ManualClock } from '../../src/base/clock.ts';
 import { createLog } from '../../src/base/log.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import type { AuthResult } from '../../src/domain/tokens.ts';
-import { type EndpointServices, endpoint, reply } from '../../src/http/endpoint.ts';
+import { type EndpointServices, endpoint, Prepared, reply } from '../../src/http/endpoint.ts';
 import { openExchange } from '../../src/http/request.ts';
 import { idParams, oneOf, PAGE_FIELDS, readPage, strictObject, text, uuid } from '../../src/http/schemas.ts';
 import { ConcordError } from '../../src/protocol/errors.ts';
@@ -124,6 +124,30 @@ endpoint(app, services, {
     throw THROWN[query.what];
   },
 });
+
+/** What becomes of the generator behind `GET /parts?end=`. */
+export const parts = { begun: 0, ended: 0 };
+endpoint(app, services, {
+  ...common,
+  method: 'GET',
+  path: '/parts',
+  auth: 'none',
+  query: strictObject({ end: Type.String() }),
+  data: Type.Array(Type.String()),
+  example: [],
+  handle: async ({ query }) => new Prepared(partsUntil(query.end)),
+});
+async function* partsUntil(end: string): AsyncGenerator<Uint8Array, void> {
+  parts.begun += 1;
+  try {
+    yield Buffer.from('["a"');
+    if (end === 'throw') throw THROWN.bug;
+    while (end === 'never') yield Buffer.alloc(64 * 1024, ' ');
+    yield Buffer.from(',"b"]');
+  } finally {
+    parts.ended += 1;
+  }
+}
 
 /** The time of the toy server. */
 export const clock = new ManualClock();

@@ -14,6 +14,9 @@ import { createPastDoc } from './past-doc.ts';
 import type { Answers, Piece } from './pieces.ts';
 
 const NONE = new Uint8Array();
+const noParts = (): never => {
+  throw new Error('this answer has no parts');
+};
 
 /** A page of the journal that holds these updates. */
 function pageOf(from_rev: number, updates: readonly Uint8Array[]): JournalPage {
@@ -25,7 +28,7 @@ function pageOf(from_rev: number, updates: readonly Uint8Array[]): JournalPage {
 function stateOf(pieces: readonly Piece[]): Uint8Array {
   const asked = answering({ kind: 'state' });
   for (const piece of pieces) asked.feed(piece);
-  return (asked.finish() as Answers['state']).update;
+  return (asked.finish(noParts) as Answers['state']).update;
 }
 
 /** Snapshots of what the updates make, applied one by one, and of a state. */
@@ -80,7 +83,9 @@ describe('the state of a past revision', () => {
 function attributionOf(pieces: readonly Piece[]): unknown {
   const asked = answering({ kind: 'attribution' });
   for (const piece of pieces) asked.feed(piece);
-  return JSON.parse(new TextDecoder().decode((asked.finish() as Answers['attribution']).runs_json));
+  const parts: Uint8Array[] = [];
+  asked.finish((part) => parts.push(part));
+  return JSON.parse(Buffer.concat(parts).toString());
 }
 
 describe('who wrote what', () => {

@@ -11,7 +11,7 @@ import { AttributionAnswer } from './attribution-answer.ts';
 import { changeOf, effectsOf, openState, updatesOf } from './effects.ts';
 import { inverse } from './inverse.ts';
 import { createPastDoc } from './past-doc.ts';
-import type { Answers, DiffAnswer, Piece, Question } from './pieces.ts';
+import type { Answers, DiffAnswer, Emit, Piece, Question } from './pieces.ts';
 import { rootsBack } from './roots.ts';
 import { RunsAnswer } from './runs-answer.ts';
 
@@ -19,7 +19,8 @@ import { RunsAnswer } from './runs-answer.ts';
 export interface Answering<Kind extends keyof Answers = keyof Answers> {
   /** Takes the next piece. True when no more are needed. */
   feed(piece: Piece): boolean;
-  finish(): Answers[Kind];
+  /** The answer; `emit` takes the parts of one that comes in parts. */
+  finish(emit: Emit): Answers[Kind];
 }
 
 /** Begins to answer. */

@@ -7,7 +7,7 @@ import { NO_STRETCHES } from '../../protocol/history/entry.ts';
 import { AttributionFold } from '../../protocol/history/pieces.ts';
 import { unpackAttribution } from '../../protocol/history/segment.ts';
 import { effectsOf, metasOf } from './effects.ts';
-import type { Answers, Piece } from './pieces.ts';
+import type { Answers, Emit, Piece } from './pieces.ts';
 
 /** See the head of this file. */
 export class AttributionAnswer {
@@ -28,21 +28,24 @@ export class AttributionAnswer {
     return false;
   }
 
-  finish(): Answers['attribution'] {
+  finish(emit: Emit): Answers['attribution'] {
     const { users, lengths, revs, authors, times } = this.#fold.stretches();
-    const writer = new StretchWriter(revs.length);
+    const writer = new StretchWriter(revs.length, emit);
     let start = 0;
     for (let n = 0; n < revs.length; n++) {
       const length = lengths[n] ?? 0;
       writer.write(start, length, users[authors[n] ?? 0] ?? '', revs[n] ?? 0, times[n] ?? 0);
       start += length;
     }
-    return { runs_json: writer.end() };
+    writer.end();
+    return null;
   }
 }
 /** The most that one stretch takes: three numbers of up to 16 digits, an id, a time and the names. */
 const STRETCH_BYTES_MAX = 192;
 const STRETCH_BYTES_USUAL = 128;
+/** Of a part of the answer: what is read on the way is not yet written, and each costs a message to the main thread. */
+const PART_BYTES = 256 * 1024;
 const MINUTE_MS = 60_000;
 const ASCII = new TextEncoder();
 const START_AT = '{"start":'.length;
@@ -55,7 +58,8 @@ const ZERO = 48;
 class StretchWriter {
   #bytes: Uint8Array;
   #end = 1;
-  /** The last stretch and what it looks like. */
+  #stretches = 0;
+  /** The last stretch of this part and what it looks like. */
   #last = 0;
   #user_id = '';
   #minute = Number.NaN;
@@ -74,17 +78,17 @@ class StretchWriter {
   readonly #minutes = new Map<number, string>();
 
   /** `stretches`: how many will come. */
-  constructor(stretches: number) {
-    this.#bytes = new Uint8Array((stretches + 2) * STRETCH_BYTES_USUAL);
+  constructor(
+    stretches: number,
+    private readonly emit: Emit,
+  ) {
+    this.#bytes = new Uint8Array(Math.min(stretches * STRETCH_BYTES_USUAL + STRETCH_BYTES_MAX, PART_BYTES));
     this.#bytes[0] = 0x5b; // [
   }
 
   write(start: number, length: number, user_id: string, rev: number, at: number): void {
-    if (this.#end + STRETCH_BYTES_MAX > this.#bytes.length) {
-      const larger = new Uint8Array(this.#bytes.length * 2 + STRETCH_BYTES_MAX);
-      larger.set(this.#bytes);
-      this.#bytes = larger;
-    }
+    if (this.#end + STRETCH_BYTES_MAX > this.#bytes.length) this.#nextPart();
+    this.#stretches += 1;
     const minute = Math.floor(at / MINUTE_MS);
     const alike =
       minute === this.#minute &&
@@ -108,12 +112,20 @@ class StretchWriter {
     this.#ms = ms;
   }
 
-  /** The list; nothing may follow. */
-  end(): Uint8Array {
-    if (this.#last === 0)
+  /** Ends the list; nothing may follow. */
+  end(): void {
+    if (this.#stretches === 0)
       this.#bytes[this.#end++] = 0x5d; // ]
     else this.#bytes[this.#end - 1] = 0x5d;
-    return this.#bytes.subarray(0, this.#end);
+    this.emit(this.#bytes.subarray(0, this.#end));
+  }
+
+  #nextPart(): void {
+    this.emit(this.#bytes.subarray(0, this.#end));
+    this.#bytes = new Uint8Array(PART_BYTES);
+    this.#end = 0;
+    // There is none before it to copy.
+    this.#minute = Number.NaN;
   }
 
   #repeat(): void {

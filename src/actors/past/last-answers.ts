@@ -3,14 +3,17 @@
  * for as long as they are kept; how much is kept is bounded in bytes, and the one that was asked for longest ago goes first.
  * Who may see one is asked before anybody gets here.
  */
+import type { Parts } from './parts.ts';
+
+/** See the head of this file. */
 export class LastAnswers {
-  readonly #answers = new Map<string, Uint8Array>();
+  readonly #answers = new Map<string, Parts>();
   #bytes = 0;
 
   constructor(private readonly bytes_max: number) {}
 
-  /** The answer that was kept under this name; null when it was not, or is gone. Not to be changed. */
-  get(name: string): Uint8Array | null {
+  /** The answer that was kept under this name; null when it was not, or is gone. */
+  get(name: string): Parts | null {
     const answer = this.#answers.get(name);
     if (answer === undefined) return null;
     this.#answers.delete(name);
@@ -18,13 +21,12 @@ export class LastAnswers {
     return answer;
   }
 
-  /** Keeps an answer if it is not too long to be kept at all. */
-  keep(name: string, answer: Uint8Array): void {
+  /** Keeps an answer that is whole, if it is not too long to be kept at all. */
+  keep(name: string, answer: Parts): void {
     this.#drop(name);
-    // What is held is the whole buffer, however little of it is used.
-    if (answer.buffer.byteLength > this.bytes_max) return;
+    if (answer.bytes > this.bytes_max) return;
     this.#answers.set(name, answer);
-    this.#bytes += answer.buffer.byteLength;
+    this.#bytes += answer.bytes;
     for (const oldest of this.#answers.keys()) {
       if (this.#bytes <= this.bytes_max) return;
       this.#drop(oldest);
@@ -35,6 +37,6 @@ export class LastAnswers {
     const answer = this.#answers.get(name);
     if (answer === undefined) return;
     this.#answers.delete(name);
-    this.#bytes -= answer.buffer.byteLength;
+    this.#bytes -= answer.bytes;
   }
 }

@@ -60,11 +60,14 @@ export interface Answers {
   readonly roots: { readonly update: Uint8Array | null };
   readonly diff: DiffAnswer;
   readonly undone: DiffAnswer;
-  /** The runs as the API shows them, as JSON. */
-  readonly attribution: { readonly runs_json: Uint8Array };
+  /** The runs as the API shows them, as JSON in parts: a long text has a long one. */
+  readonly attribution: null;
   /** Newest first; the oldest may go on further back. */
   readonly runs: { readonly runs: readonly EditRun[] };
 }
+
+/** Takes the next part of an answer that comes in parts, and its whole buffer with it. */
+export type Emit = (part: Uint8Array) => void;
 
 /** A change with what it adds and takes away, in UTF-16 units. */
 export interface DiffAnswer {

@@ -24,6 +24,7 @@ import {
 import type { Database, Sql } from '../../store/postgres.ts';
 import type { StateAt, TextAt } from '../gateway.ts';
 import { LastAnswers } from './last-answers.ts';
+import { Parts } from './parts.ts';
 import type { DiffAnswer } from './pieces.ts';
 import { answer, type Feed } from './threads.ts';
 
@@ -83,19 +84,26 @@ export function diffBetween(sql: Database, doc_id: string, from: number, to: num
 }
 
 /**
- * Who wrote each stretch of the text at `rev`, which should be near the head: JSON as the API shows it, not to be changed. The
- * last ones are kept: everybody who looks at a document asks for the same one. Errors: UNAVAILABLE (`rev` is packed away).
+ * Who wrote each stretch of the text at `rev`, which should be near the head: JSON as the API shows it, of which there is a
+ * beginning. The last ones are kept: everybody who looks at a document asks for the same one.
+ * Errors: UNAVAILABLE (`rev` is packed away).
  */
-export async function attributionAt(sql: Database, doc_id: string, rev: number): Promise<Uint8Array> {
+export async function attributionAt(sql: Database, doc_id: string, rev: number): Promise<Parts> {
   const kept = attributions.get(sql) ?? new LastAnswers(KEPT_BYTES_MAX);
   attributions.set(sql, kept);
   const known = kept.get(`${doc_id} ${rev}`);
   if (known !== null) return known;
-  const { runs_json } = await answer({ kind: 'attribution' }, (feed) =>
-    within(sql, doc_id, feed, (past) => past.attribution(rev)),
+  const parts = new Parts();
+  const gather = (feed: Feed): Promise<void> => within(sql, doc_id, feed, (past) => past.attribution(rev));
+  void answer({ kind: 'attribution' }, gather, (part) => parts.add(part)).then(
+    () => {
+      parts.end();
+      kept.keep(`${doc_id} ${rev}`, parts);
+    },
+    (error: unknown) => parts.fail(error),
   );
-  kept.keep(`${doc_id} ${rev}`, runs_json);
-  return runs_json;
+  await parts.begun();
+  return parts;
 }
 
 /**
@@ -178,12 +186,18 @@ class Past {
     const { sql, doc_id, feed, compacted } = this;
     // Whoever asked has waited for longer than it takes to type and pack that much.
     if (rev < compacted) throw unavailable('The document changes too fast; try again.', 1);
-    const { attribution } = await readCompacted(sql, doc_id, 'attribution');
+    // Who asks waits for all of it: what comes second is read while what comes first is.
+    const [{ attribution }, page] = await Promise.all([
+      readCompacted(sql, doc_id, 'attribution'),
+      compacted < rev ? readPage(sql, doc_id, compacted, rev, false) : null,
+    ]);
     if (attribution !== null) await feed({ kind: 'attribution', bytes: attribution });
     else
       for await (const { from_rev, meta, deltas } of segmentsFromStart(sql, doc_id))
         await feed({ kind: 'segment', from_rev, deltas, updates: NONE, meta, after_rev: 0, to_rev: compacted });
-    await this.#journal(compacted, rev);
+    if (page === null) return;
+    await feed({ kind: 'journal', page, after_rev: compacted, to_rev: rev });
+    await this.#journal(page.to_rev, rev);
   }
 
   async runs(after_rev: number, to_rev: number): Promise<void> {

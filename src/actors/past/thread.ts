@@ -2,7 +2,7 @@
 import { systemClock, type Timer } from '../../base/clock.ts';
 import { packAttribution } from '../../protocol/history/segment.ts';
 import { type Answering, answering } from './answer.ts';
-import type { ToThread } from './threads.ts';
+import type { FromThread, ToThread } from './threads.ts';
 
 declare const self: Worker;
 
@@ -20,12 +20,12 @@ self.onmessage = (event: MessageEvent<ToThread>) => {
   rehearsing.cancel();
   try {
     const value = step(event.data);
-    self.postMessage({ ok: true, value }, buffersOf(value));
+    tell({ value }, buffersOf(value));
     if (now === null && rehearsals < REHEARSALS)
       rehearsing = systemClock.after(rehearsals === 0 ? 0 : IDLE_MS, rehearse);
   } catch (error) {
     now = null;
-    self.postMessage({ ok: false, message: error instanceof Error ? error.message : String(error) });
+    tell({ message: error instanceof Error ? error.message : String(error) });
   }
 };
 
@@ -42,8 +42,12 @@ function rehearse(): void {
   const rehearsal = answering({ kind: 'attribution' });
   const bytes = packAttribution({ users: ['nobody'], lengths, revs, authors, times });
   rehearsal.feed({ kind: 'attribution', bytes });
-  rehearsal.finish();
+  rehearsal.finish(() => {});
   if (rehearsals < REHEARSALS) rehearsing = systemClock.after(IDLE_MS, rehearse);
+}
+
+function tell(told: FromThread, handed_over: ArrayBuffer[] = []): void {
+  self.postMessage(told, handed_over);
 }
 
 /** Bytes of an answer are handed over, not copied. */
@@ -63,7 +67,7 @@ function step(message: ToThread): unknown {
   let enough = false;
   for (const piece of message.pieces) enough = now.feed(piece) || enough;
   if (!message.finish) return enough;
-  const answer = now.finish();
+  const answer = now.finish((part) => tell({ part }, buffersOf({ part })));
   now = null;
   return answer;
 }

@@ -9,7 +9,7 @@ import { Line } from '../../base/line.ts';
 import { ConcordError } from '../../protocol/errors.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import { answering } from './answer.ts';
-import { type Answers, type Piece, type Question, weightOf } from './pieces.ts';
+import { type Answers, type Emit, type Piece, type Question, weightOf } from './pieces.ts';
 
 /** Questions up to this weight are answered right here. */
 const SMALL_WEIGHT_MAX = 48 * 1024;
@@ -26,20 +26,26 @@ export type ToThread =
   | { readonly question: Question }
   | { readonly pieces: readonly Piece[]; readonly finish: boolean };
 
-type FromThread = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly message: string };
+/** What a thread tells. */
+export type FromThread =
+  | { readonly part: Uint8Array }
+  | { readonly value: unknown }
+  /** It could not do what it was asked. */
+  | { readonly message: string };
 
 /** Takes the pieces that answer a question; true from it when no more are needed, though it may be late to say so. */
 export type Feed = (piece: Piece) => Promise<boolean>;
 
 /**
- * Answers `question` from what `gather` feeds, which is not called before there is room for it.
- * Errors: RATE_LIMITED (too many at once), and those of `gather`.
+ * Answers `question` from what `gather` feeds, which is not called before there is room for it; `emit` takes the parts of an
+ * answer that comes in parts. Errors: RATE_LIMITED (too many at once), and those of `gather`.
  */
 export async function answer<Q extends Question>(
   question: Q,
   gather: (feed: Feed) => Promise<void>,
+  emit: Emit = () => {},
 ): Promise<Answers[Q['kind']]> {
-  return line.run(() => answerNow(question, gather));
+  return line.run(() => answerNow(question, gather, emit));
 }
 
 /** Has a thread at hand before anybody asks: whoever comes first would wait for its start. */
@@ -50,6 +56,7 @@ export function keepThreadReady(): void {
 async function answerNow<Q extends Question>(
   question: Q,
   gather: (feed: Feed) => Promise<void>,
+  emit: Emit,
 ): Promise<Answers[Q['kind']]> {
   let held: Piece[] = [];
   let weight = 0;
@@ -71,13 +78,13 @@ async function answerNow<Q extends Question>(
     await gather(feed);
     // The compiler does not see what `feed` does.
     const busy = thread as Thread | null;
-    if (busy !== null) return (await busy.ask({ pieces: held, finish: true })) as Answers[Q['kind']];
+    if (busy !== null) return (await busy.ask({ pieces: held, finish: true }, emit)) as Answers[Q['kind']];
   } finally {
     (thread as Thread | null)?.giveBack();
   }
   const here = answering(question);
   for (const piece of held) here.feed(piece);
-  return here.finish() as Answers[Q['kind']];
+  return here.finish(emit) as Answers[Q['kind']];
 }
 
 /** A thread and its one question. */
@@ -85,19 +92,22 @@ class Thread {
   // A process that has nothing else to do may end.
   readonly #worker = new Worker(new URL('./thread.ts', import.meta.url).href, { ref: false });
   #waiting: PromiseWithResolvers<unknown> | null = null;
+  #emit: Emit | null = null;
   #broken: Error | null = null;
 
   constructor() {
     this.#worker.onmessage = ({ data }: MessageEvent<FromThread>) => {
-      if (data.ok) this.#waiting?.resolve(data.value);
+      if ('part' in data) this.#emit?.(data.part);
+      else if ('value' in data) this.#waiting?.resolve(data.value);
       else this.#fail(`a question about the past failed: ${data.message}`);
     };
     this.#worker.onerror = (event) => this.#fail(`the thread for the past ended: ${event.message}`);
   }
 
   /** Tells the thread something and waits until it is done. */
-  ask(message: ToThread): Promise<unknown> {
+  ask(message: ToThread, emit: Emit | null = null): Promise<unknown> {
     if (this.#broken !== null) return Promise.reject(this.#broken);
+    this.#emit = emit;
     this.#waiting = Promise.withResolvers<unknown>();
     this.#worker.postMessage(message);
     return this.#waiting.promise;
