@@ -118,9 +118,9 @@ export const TIMES = {
   /** Without any frame for 30 s a y-websocket client reconnects: stay well below. */
   keep_alive_ms: 20_000,
   /** How long a reader of whom much waits may seem not to read. */
-  /** For how long a question about the whole document may wait for that. */
-  answer_wait_ms: 2_000,
   slow_reader_ms: 15_000,
+  /** How long a question about the whole document may wait until the answers before it are paid off: see actors/answers.ts. */
+  answer_wait_ms: 2_000,
   /** On the Hocuspocus door, where a socket opens without a token, somebody is to be let in within this time. */
   sign_in_ms: 10_000,
   /** On that door, a document that cannot be had is tried again after this long, each time twice as long, up to the second. */
