@@ -163,6 +163,20 @@ test('the pinned version of Bun is one version everywhere', () => {
   for (const [, image] of read('Dockerfile').matchAll(/^FROM oven\/bun:([\d.]+)/gm)) expect(image).toBe(pinned);
 });
 
+test('no package runs a script when it is installed: without this list Bun trusts some names of its own', () => {
+  expect(JSON.parse(read('package.json')).trustedDependencies).toEqual([]);
+});
+
+test('the page takes of Quill the core and what it names, and none of the formats whose HTML export is not safe', () => {
+  const taken = filesOf('web/*.ts').flatMap((file) =>
+    [...read(file).matchAll(/\bfrom '(quill(?:\/[^']*)?)'/g)].map(([, name]) => name ?? ''),
+  );
+  expect(taken).toContain('quill/core');
+  // CVE-2025-15056, of which no release is free.
+  const unsafe = /^quill$|^quill\/(quill|formats\/(video|formula)|modules\/syntax)/;
+  expect(taken.filter((name) => unsafe.test(name))).toEqual([]);
+});
+
 function read(file: string): string {
   return readFileSync(join(ROOT, file), 'utf8');
 }

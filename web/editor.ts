@@ -1,6 +1,4 @@
 /** The editor: Quill bound to a document's text by y-quill, with the cursors of the others in it. */
-
-/** The editor: Quill bound to a document's text by y-quill, with the cursors of the others in it. */
 import Quill, { Delta, type Range } from 'quill/core';
 import { AlignClass } from 'quill/formats/align';
 import { BackgroundStyle } from 'quill/formats/background';
