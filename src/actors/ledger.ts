@@ -166,6 +166,6 @@ export class DocumentLedger implements Ledger {
 }
 
 /** What a row costs while it waits. */
-export function bytesOf(row: NewUpdate): number {
+export function bytesOf(row: Pick<NewUpdate, 'update' | 'delta'>): number {
   return row.update.length + (row.delta?.length ?? 0);
 }

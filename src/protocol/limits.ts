@@ -94,6 +94,8 @@ export const LIMITS = {
   link_early_packets_max: 64,
   /** Packets that are sent again at a time. */
   link_resend_packets_max: 16,
+  /** Edits that a gateway missed and its owner tells it again, together; with more its sockets start over. */
+  replay_bytes_max: 16 * 1024 * 1024,
   /** Messages of a document's channel that a gateway keeps for those who join or were left behind. */
   stream_kept_messages_max: 2_000,
   stream_kept_bytes_max: 4 * 1024 * 1024,

@@ -25,6 +25,7 @@ import {
   type JournalRow,
   lastSeq,
   readDeltas,
+  readMissed,
   readTail,
 } from './updates.ts';
 
@@ -54,6 +55,7 @@ export interface DocumentStore {
     to_rev: number,
     bytes_max: number,
   ): Promise<Omit<JournalRow, 'update'>[]>;
+  readMissed(doc_id: string, after_rev: number, to_rev: number, bytes_max: number): Promise<JournalRow[]>;
   epochOfRev(doc_id: string, rev: number): Promise<number | null>;
   lastSeq(doc_id: string, user_id: string, client_id: string): Promise<number>;
   findBySeq(doc_id: string, user_id: string, client_id: string, seq: number): Promise<JournalRow | null>;
@@ -77,6 +79,7 @@ export function sqlDocumentStore(sql: Sql): DocumentStore {
     readSnapshot: (doc_id) => readSnapshot(sql, doc_id),
     readTail: (doc_id, after_rev, to_rev) => readTail(sql, doc_id, after_rev, to_rev),
     readDeltas: (doc_id, after_rev, to_rev, bytes_max) => readDeltas(sql, doc_id, after_rev, to_rev, bytes_max),
+    readMissed: (doc_id, after_rev, to_rev, bytes_max) => readMissed(sql, doc_id, after_rev, to_rev, bytes_max),
     epochOfRev: (doc_id, rev) => epochOfRev(sql, doc_id, rev),
     lastSeq: (doc_id, user_id, client_id) => lastSeq(sql, doc_id, user_id, client_id),
     findBySeq: (doc_id, user_id, client_id, seq) => findBySeq(sql, doc_id, user_id, client_id, seq),

@@ -120,6 +120,24 @@ export function readDeltas(
     ORDER BY rev`;
 }
 
+/** The revisions after `after_rev` up to `to_rev`, oldest first; none at all when together they are larger than `bytes_max`. */
+export function readMissed(
+  sql: Sql,
+  doc_id: string,
+  after_rev: number,
+  to_rev: number,
+  bytes_max: number,
+): Promise<JournalRow[]> {
+  return sql<JournalRow[]>`
+    SELECT rev, epoch, user_id, client_id, seq, created_at, update, delta
+    FROM document_updates
+    WHERE doc_id = ${doc_id} AND rev > ${after_rev} AND rev <= ${to_rev} AND ${bytes_max} >= (
+      SELECT coalesce(sum(octet_length(update) + coalesce(octet_length(delta), 0)), 0) FROM document_updates
+      WHERE doc_id = ${doc_id} AND rev > ${after_rev} AND rev <= ${to_rev}
+    )
+    ORDER BY rev`;
+}
+
 /** Rows fetched at a time. */
 const PAGE_ROWS = 5_000;
 

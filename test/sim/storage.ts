@@ -3,6 +3,7 @@
  * a claim only at the epoch that it saw), the same unique numbers, the same four ways in which a statement can end.
  * A statement takes effect as a whole at one moment; whether, when, and whether its sender hears of it, is chance's.
  */
+import { bytesOf } from '../../src/actors/ledger.ts';
 import type { Random } from '../../src/base/random.ts';
 import type { ClaimedDocument, DocumentStore, HeadPosition, JournalStore } from '../../src/store/document-store.ts';
 import type { NodeIdentity } from '../../src/store/heads.ts';
@@ -126,6 +127,11 @@ export class Storage {
         ask('read deltas', () => {
           const rows = this.document(doc_id).rows.slice(after_rev, to_rev);
           return rows.reduce((sum, row) => sum + row.delta.length, 0) <= bytes_max ? rows : [];
+        }),
+      readMissed: (doc_id, after_rev, to_rev, bytes_max) =>
+        ask('read missed', () => {
+          const rows = this.document(doc_id).rows.slice(after_rev, to_rev);
+          return rows.reduce((sum, row) => sum + bytesOf(row), 0) <= bytes_max ? rows : [];
         }),
       epochOfRev: (doc_id, rev) => ask('epoch of rev', () => this.document(doc_id).rows[rev - 1]?.epoch ?? null),
       lastSeq: (doc_id, user_id, client_id) =>
