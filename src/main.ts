@@ -2,12 +2,12 @@
  * The server: settings, parts, listen, drain. This is the only place where everything is known to everything else.
  *
  * It stops in order, so that nothing is lost: it says that it is not ready, takes nothing new, writes and gives up every
- * document, says goodbye to every socket with 1012, finishes its jobs, closes its connections and exits with 0; a
- * deadline stands behind all of that.
+ * document, says goodbye to every socket with 1012, answers the requests under way, finishes its jobs, closes its
+ * connections and exits with 0; a deadline stands behind all of that.
  */
 import packageFile from '../package.json' with { type: 'json' };
 import { keepThreadReady } from './actors/past/threads.ts';
-import { TIMED_OUT, within } from './base/clock.ts';
+import { pause, TIMED_OUT, within } from './base/clock.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { DashboardSessions } from './domain/dashboard-sessions.ts';
 import type { QueueBoard } from './domain/queue-board.ts';
@@ -25,6 +25,9 @@ import { createWorkerService } from './services/worker.ts';
 import { createQueueBoard } from './workers/board.ts';
 import { QUEUE_NAMES, type Queues } from './workers/queues.ts';
 import type { SocketData } from './ws/parts.ts';
+
+/** While the server stops: between two looks at whether all requests are answered. */
+const LOOK_EVERY_MS = 10;
 
 /** A running server. */
 export interface Running {
@@ -108,9 +111,12 @@ export async function startServer(node: NodeParts): Promise<Running> {
   const stop = async (): Promise<void> => {
     draining = true;
     log.info({ event: 'draining' }, 'shutting down: writing every document and handing it over');
+    const until = clock.monotonic() + TIMES.drain_ms - 2_000;
     // Not awaited: it settles when the last socket is gone, and those are closed below.
     void server.stop(false);
-    await collaboration.drain(TIMES.drain_ms - 2_000);
+    await collaboration.drain(until - clock.monotonic());
+    // Whoever called before is answered: they could not tell what became of it.
+    while (server.pendingRequests > 0 && clock.monotonic() < until) await pause(clock, LOOK_EVERY_MS);
     await worker.close();
     await collaboration.close();
     await server.stop(true);

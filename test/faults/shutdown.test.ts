@@ -13,6 +13,7 @@ const DOCUMENTS = 100;
 /** Beside the two who type on every tenth document. */
 const READERS_PER_DOCUMENT = 5;
 const TYPED_ON_EVERY = 10;
+const REQUESTS = 24;
 
 let database: TestDatabase;
 let redis: TestRedis;
@@ -43,6 +44,21 @@ async function readers(doc_id: string, closed: number[]): Promise<void> {
     }),
   );
 }
+
+// First: with sockets to say goodbye to, a server takes long enough to end as it is.
+test('SIGTERM lets requests under way end: who called could not tell what became of it otherwise', async () => {
+  // Passwords take long, and a processor takes one at a time: most of these are still waiting when the first is answered.
+  const calls = Array.from({ length: REQUESTS }, (_, i) => {
+    const account = { email: `late-${i}@example.org`, password: 'correct horse battery', display_name: 'Late' };
+    return concord.call('POST', '/v1/auth/register', undefined, account);
+  });
+  await Promise.race(calls);
+  const ended = concord.terminate();
+  expect((await Promise.all(calls)).map(({ status }) => status)).toEqual(Array(REQUESTS).fill(201));
+  expect(await ended).toBe(0);
+  await concord.startAgain();
+  concord.letIn();
+}, 30_000);
 
 test('SIGTERM with 500 readers on 100 documents under load: exit 0 within 10 s, 1012 for everybody, nothing lost that anybody saw', async () => {
   const ledger = new Ledger();
