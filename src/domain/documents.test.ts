@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
-import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
+import { createTestDatabase, holdLock, type TestDatabase } from '../../test/support/database.ts';
 import { addPerson } from '../../test/support/people.ts';
+import { until } from '../../test/support/until.ts';
 import type { Signal } from '../actors/gateway.ts';
 import { ManualClock } from '../base/clock.ts';
 import { systemRandom } from '../base/random.ts';
@@ -82,6 +83,36 @@ describe('a new document', () => {
       updated_at: at,
       deleted: false,
     });
+  });
+
+  test('is none of an account that is being erased at that moment', async () => {
+    const { sql } = database;
+    const letGo = await holdLock(
+      sql,
+      (step) => step`UPDATE users SET deleted = true, email = NULL WHERE id = ${owner_id}`,
+    );
+    const made = createDocument(parts, owner_id, { title: 'Late' }, SOURCE).catch((error) => error);
+    await until('it to wait for the account', async () => {
+      const [row] = await sql`
+        SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FOR SHARE%'`;
+      return row?.waiting === 1;
+    });
+    await letGo();
+    expect(await made).toMatchObject({ code: 'TOKEN_REVOKED' });
+    expect(await sql`SELECT 1 FROM documents WHERE title = 'Late'`).toHaveLength(0);
+  });
+
+  test('is in the log as made before it was edited', async () => {
+    const { id } = await createDocument(
+      parts,
+      owner_id,
+      { title: 'T', content: { format: 'text', value: 'x' } },
+      SOURCE,
+    );
+    const [row] = await database.sql`
+      SELECT o.at = u.created_at AS alike FROM outbox o JOIN document_updates u ON u.doc_id = o.document_id AND u.rev = 1
+      WHERE o.document_id = ${id} AND o.action = 'document.created'`;
+    expect(row?.alike).toBe(true);
   });
 
   test('with content is at revision 1 and can be searched at once', async () => {

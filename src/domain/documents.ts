@@ -12,6 +12,7 @@ import { ConcordError } from '../protocol/errors.ts';
 import type { Role } from '../protocol/messages.ts';
 import * as store from '../store/documents.ts';
 import { recordEvent, type Source } from '../store/outbox.ts';
+import { holdUser } from '../store/permissions.ts';
 import type { Database, Sql } from '../store/postgres.ts';
 import { type Access, findAccess, noDocument, tooLow, underLock } from './access.ts';
 import { eventOf } from './audit.ts';
@@ -60,7 +61,8 @@ export interface DocumentQuery {
 
 /**
  * Makes a document that belongs to `user_id`: empty at revision 0, or with content at revision 1.
- * Errors: VALIDATION_ERROR when the content is not what its format says, DOCUMENT_TOO_LARGE, RATE_LIMITED.
+ * Errors: VALIDATION_ERROR when the content is not what its format says, DOCUMENT_TOO_LARGE, RATE_LIMITED, TOKEN_REVOKED
+ * (the account is being erased).
  */
 export async function createDocument(
   parts: DocumentParts,
@@ -75,6 +77,8 @@ export async function createDocument(
   const id = parts.random.id();
   const at = new Date(parts.clock.now());
   await parts.sql.begin(async (sql) => {
+    // Whoever is being erased would leave a document behind that nobody can reach.
+    if (!(await holdUser(sql, user_id))) throw new ConcordError('TOKEN_REVOKED');
     const head_rev = content === null ? 0 : 1;
     await store.insertDocument(sql, { id, title: asked.title, owner_id: user_id, at, head_rev });
     if (content !== null) {
@@ -82,7 +86,8 @@ export async function createDocument(
       await store.insertFirstRevision(sql, { doc_id: id, user_id, client_id, at, ...content });
     }
     const made = { action: 'document.created', actor_id: user_id, document_id: id } as const;
-    await recordEvent(sql, eventOf(parts, source, { ...made, details: { title: asked.title } }));
+    // At the time of its first revision, or the log would tell that it was edited before it was there.
+    await recordEvent(sql, { ...eventOf(parts, source, { ...made, details: { title: asked.title } }), at });
   });
   return readDocument(parts.sql, id, user_id);
 }

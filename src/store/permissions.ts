@@ -104,13 +104,13 @@ export async function deletePermission(sql: Sql, doc_id: string, user_id: string
 
 /** Who has this e-mail, by its key; null when nobody does. They cannot be erased until the transaction ends. */
 export async function findUserByEmail(sql: Sql, email_key: string): Promise<string | null> {
-  const [row] = await sql<{ id: string }[]>`SELECT id FROM users WHERE email_key = ${email_key} FOR KEY SHARE`;
+  const [row] = await sql<{ id: string }[]>`SELECT id FROM users WHERE email_key = ${email_key} FOR SHARE`;
   return row?.id ?? null;
 }
 
 /** Whether there is such an account, not erased. It cannot be erased until the transaction ends. */
 export async function holdUser(sql: Sql, user_id: string): Promise<boolean> {
-  const rows = await sql`SELECT 1 FROM users WHERE id = ${user_id} AND NOT deleted FOR KEY SHARE`;
+  const rows = await sql`SELECT 1 FROM users WHERE id = ${user_id} AND NOT deleted FOR SHARE`;
   return rows.length === 1;
 }
 
