@@ -3,6 +3,7 @@
  * usually holds nothing new but always carries their whole delete set; recognising that lets readers come and go
  * without a `Y.Doc` ever being built, and lets viewers synchronise without being refused.
  */
+import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import * as Y from 'yjs';
 import { LIMITS } from '../protocol/limits.ts';
@@ -28,6 +29,26 @@ export type DecodedUpdate = ReturnType<typeof Y.decodeUpdate>;
 export function decodeUpdate(update: Uint8Array): DecodedUpdate | null {
   try {
     return Y.decodeUpdate(update);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * The same, or null too when anything stands behind the update: an update of version 2 reads as an empty one with much behind
+ * it, and whoever sends that would lose all of it.
+ */
+export function decodeWholeUpdate(update: Uint8Array): DecodedUpdate | null {
+  const decoders: decoding.Decoder[] = [];
+  class WatchedDecoder extends Y.UpdateDecoderV1 {
+    constructor(decoder: decoding.Decoder) {
+      super(decoder);
+      decoders.push(decoder);
+    }
+  }
+  try {
+    const decoded = Y.decodeUpdateV2(update, WatchedDecoder);
+    return decoders.some((decoder) => decoding.hasContent(decoder)) ? null : decoded;
   } catch {
     return null;
   }

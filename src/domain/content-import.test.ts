@@ -138,6 +138,9 @@ describe('a Yjs update', () => {
     ['an empty string', ''],
     ['bytes that are no update', base64(new TextEncoder().encode('Otters swim'))],
     ['an update that is cut short', base64(whole.slice(0, -4))],
+    ['an update with more behind it', base64(Buffer.concat([whole, Uint8Array.of(1, 2, 3)]))],
+    ['two updates, one behind the other', base64(Buffer.concat([Uint8Array.of(0, 0), whole]))],
+    ['an update of version 2', base64(Y.encodeStateAsUpdateV2(load(whole)))],
     ['an embed that can be read but not written', base64(deeplyNested())],
     ['shared types that stand in each other without end', base64(updateOf(nestMaps))],
   ])('is refused as %s', (_what, value) => {
