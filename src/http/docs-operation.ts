@@ -8,6 +8,7 @@ import { ConcordError, ERRORS, type ErrorCode, errorBody } from '../protocol/err
 
 /** What of a spec the page shows. */
 export interface DocumentedSpec {
+  readonly method: string;
   readonly tag: string;
   readonly summary: string;
   readonly description: string;
@@ -48,7 +49,7 @@ export function codesOf(spec: DocumentedSpec): readonly ErrorCode[] {
   const codes: ErrorCode[] = ['VALIDATION_ERROR'];
   if (spec.auth !== 'none') codes.push('UNAUTHENTICATED', 'TOKEN_EXPIRED', 'TOKEN_REVOKED');
   if (spec.auth === 'admin') codes.push('FORBIDDEN');
-  if (spec.body !== undefined) codes.push('PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE');
+  if (spec.method !== 'GET') codes.push('PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE');
   if (spec.unlimited === undefined) codes.push('RATE_LIMITED');
   codes.push(...spec.errors, 'INTERNAL', 'UNAVAILABLE');
   return [...new Set(codes)];

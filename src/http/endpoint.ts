@@ -89,7 +89,7 @@ export interface EndpointSpec<
   readonly params?: Params;
   /** Every value is text. Names that are not in it are refused; absent, so are all. */
   readonly query?: Query;
-  /** Absent: a body is not read. */
+  /** Absent: whatever is sent must have no fields. Of a GET nothing is read. */
   readonly body?: Body;
   readonly body_example?: Shape<NoInfer<Body>>;
   /** `LIMITS.body_bytes_max` when absent. */
@@ -98,7 +98,7 @@ export interface EndpointSpec<
   readonly cost?: Cost;
   /** A limit of its own, for calls that have passed all checks. */
   readonly limit?: 'register' | 'refresh' | 'documents';
-  /** Whoever watches the process may ask as often as it likes. */
+  /** Whoever watches the process may ask as often as it likes, and add to the address what gets it past caches. */
   readonly unlimited?: true;
   readonly status: 200 | 201;
   /** Statuses that {@link reply} may answer with besides. */
@@ -124,7 +124,7 @@ export function endpoint<
 >(app: Elysia, services: EndpointServices, spec: EndpointSpec<Auth, Data, Params, Query, Body>): Elysia {
   const params: Check<TSchema> = compileCheck(spec.params ?? NOTHING);
   const query: Check<TSchema> = compileCheck(spec.query ?? NOTHING);
-  const body: Check<TSchema> | null = spec.body === undefined ? null : compileCheck(spec.body);
+  const body: Check<TSchema> = compileCheck(spec.body ?? NOTHING);
   const bytes_max = spec.body_bytes_max ?? LIMITS.body_bytes_max;
 
   const whoCalls = async (request: Request, exchange: Exchange): Promise<Caller | null> => {
@@ -140,8 +140,8 @@ export function endpoint<
     const caller = await whoCalls(request, exchange);
     const checked = {
       params: params(lowerCased(raw_params ?? {})),
-      query: query(queryOf(request.url)),
-      body: body === null ? {} : body(await readJson(request, bytes_max)),
+      query: spec.unlimited ? {} : query(queryOf(request.url)),
+      body: spec.method === 'GET' ? {} : body(await readJson(request, bytes_max, spec.body === undefined)),
       caller,
       context: exchange,
     };

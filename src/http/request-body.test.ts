@@ -177,9 +177,23 @@ describe('the size of a body', () => {
     expect((await handle(request)).status).toBe(413);
   });
 
-  test('does not matter where no body is asked for', async () => {
-    const init = { body: 'anything, of any type', headers: { authorization } };
-    expect((await send('DELETE', '/user', init)).response.status).toBe(200);
+  test('may be absent or without fields where none is asked for, and nothing else', async () => {
+    const sent = async (init: RequestInit): Promise<unknown> => {
+      const { response, body } = await send('DELETE', '/user', init);
+      return body.error === undefined ? response.status : [body.error.code, body.error.details?.[0]?.path];
+    };
+    expect(await sent({ headers: { authorization } })).toBe(200);
+    expect(await sent({ headers: { authorization, 'content-type': 'application/json' } })).toBe(200);
+    expect(await sent(json('', { authorization }))).toBe(200);
+    expect(await sent(json('{}', { authorization }))).toBe(200);
+    expect(await sent(json('{"x":1}', { authorization }))).toEqual(['VALIDATION_ERROR', '/x']);
+    expect(await sent(json('{bad', { authorization }))).toEqual(['VALIDATION_ERROR', '']);
+    expect(await sent({ body: 'of another type', headers: { authorization } })).toEqual([
+      'UNSUPPORTED_MEDIA_TYPE',
+      undefined,
+    ]);
+    const large = json(' '.repeat(LIMITS.body_bytes_max + 1), { authorization });
+    expect(await sent(large)).toEqual(['PAYLOAD_TOO_LARGE', undefined]);
   });
 
   test('does not buy time without end: what has not arrived by then is not waited for', async () => {

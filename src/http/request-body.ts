@@ -14,11 +14,12 @@ const JSON_CONTENT = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?;?
 const EMPTY = 'the body is empty; JSON is expected';
 
 /**
- * The parsed body of `request`. Errors: UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE (over `bytes_max`), VALIDATION_ERROR
- * (absent, not UTF-8, not JSON).
+ * The parsed body of `request`; where it may be absent, an object without fields if it is.
+ * Errors: UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE (over `bytes_max`), VALIDATION_ERROR (absent, not UTF-8, not JSON).
  */
-export async function readJson(request: Request, bytes_max: number): Promise<unknown> {
+export async function readJson(request: Request, bytes_max: number, may_be_absent = false): Promise<unknown> {
   const { headers } = request;
+  if (may_be_absent && (request.body === null || headers.get('content-length') === '0')) return {};
   // Nothing was sent, so nothing is of the wrong type: what is missing is the fields.
   if (request.body === null && !headers.has('content-type')) throw invalidField('', EMPTY);
   if (!JSON_CONTENT.test(headers.get('content-type') ?? '')) throw new ConcordError('UNSUPPORTED_MEDIA_TYPE');
