@@ -20,7 +20,7 @@ import { TextWatch, trueEffect } from './effects.ts';
 import { itemsOf, KeptState } from './kept-state.ts';
 import { rootsFlaw } from './roots-flaw.ts';
 import { isLaterOwner, isServerClientId } from './server-ids.ts';
-import { codeUnits, holdsSurrogate, SURROGATE, writeDelta } from './text-access.ts';
+import { codeUnits, hasObjectValue, holdsSurrogate, SURROGATE, writeDelta } from './text-access.ts';
 import {
   applyBounded,
   type DecodedUpdate,
@@ -170,12 +170,13 @@ export class Replica {
   applyDelta(delta: DeltaOps, roots: Uint8Array | null = null): Change {
     const doc = this.#liveDoc();
     const text = doc.getText(TEXT_ROOT);
-    // Its effect is what it says, so Yjs need not walk the whole text to tell; unless the text is a strange one.
-    const known = this.#foreign ? null : delta;
+    // Its effect is what it says, so Yjs need not walk the whole text to tell; unless the text is a strange one, or attributes
+    // have values in which Yjs does not see every difference.
+    const known = this.#foreign || delta.some(hasObjectValue) ? null : delta;
     const write = (): void => {
       // A transaction of its own: within one that takes in an update Yjs forgets its places in the text and tidies it up.
       if (roots !== null) Y.transact(doc, () => Y.applyUpdate(doc, roots), null, false);
-      if (delta.length > 0) doc.transact(() => writeDelta(text, delta));
+      if (delta.length > 0) doc.transact(() => writeDelta(text, delta, this.#foreign));
     };
     const change = this.#collect(false, itemsOf(delta) + (roots?.length ?? 0), write, known);
     return change ?? { update: EMPTY_UPDATE, delta: [], amended: false };

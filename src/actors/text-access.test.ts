@@ -32,7 +32,7 @@ test('a delta is written as it says, with few formatted steps or many, and is no
       }
       delta.insert('abc ').insert({ image: 'x' }, { width: 1 });
       const handed = structuredClone(delta.ops);
-      text.doc?.transact(() => writeDelta(text, delta.ops as DeltaOps));
+      text.doc?.transact(() => writeDelta(text, delta.ops as DeltaOps, false));
       expect([seed, delta.ops]).toEqual([seed, handed]);
       expected = expected.compose(delta);
       const written = new Delta();

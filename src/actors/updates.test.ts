@@ -32,6 +32,15 @@ function history(random: Random, edits: number): { doc: Y.Doc; updates: Uint8Arr
   return { doc, updates };
 }
 
+test('an update decodes as a whole or not at all: what stands behind it may be another, or one of version 2', () => {
+  const { doc } = history(seededRandom(5), 30);
+  const update = Y.encodeStateAsUpdate(doc);
+  expect(decodeUpdate(update)?.structs.length).toBeGreaterThan(0);
+  for (const behind of [[0], [1, 2, 3], [...update]])
+    expect(decodeUpdate(Uint8Array.from([...update, ...behind]))).toBeNull();
+  expect(decodeUpdate(Y.encodeStateAsUpdateV2(doc))).toBeNull();
+});
+
 const changes = (doc: Y.Doc, update: Uint8Array): boolean => {
   const copy = new Y.Doc();
   Y.applyUpdate(copy, Y.encodeStateAsUpdate(doc));

@@ -22,35 +22,29 @@ export interface EncodedState {
 /** An update, decoded and not applied. */
 export type DecodedUpdate = ReturnType<typeof Y.decodeUpdate>;
 
-/**
- * Decodes an update, or null when it is malformed. Applying is not a safe way to find out: Yjs allocates what a header
- * announces before it reads on, and takes in an update's structs before it meets a broken delete set.
- */
-export function decodeUpdate(update: Uint8Array): DecodedUpdate | null {
-  try {
-    return Y.decodeUpdate(update);
-  } catch {
-    return null;
+/** Remembers what it reads from, which Yjs itself does not hand out. */
+class WatchedDecoder extends Y.UpdateDecoderV1 {
+  static last: decoding.Decoder | null = null;
+
+  constructor(decoder: decoding.Decoder) {
+    super(decoder);
+    WatchedDecoder.last = decoder;
   }
 }
 
 /**
- * The same, or null too when anything stands behind the update: an update of version 2 reads as an empty one with much behind
- * it, and whoever sends that would lose all of it.
+ * Decodes an update, or null when it is malformed. Applying is not a safe way to find out: Yjs allocates what a header
+ * announces before it reads on, and takes in an update's structs before it meets a broken delete set. Nothing may stand
+ * behind it: an update of version 2 reads as an empty one with much behind it, and whoever sends that would lose all of it.
  */
-export function decodeWholeUpdate(update: Uint8Array): DecodedUpdate | null {
-  const decoders: decoding.Decoder[] = [];
-  class WatchedDecoder extends Y.UpdateDecoderV1 {
-    constructor(decoder: decoding.Decoder) {
-      super(decoder);
-      decoders.push(decoder);
-    }
-  }
+export function decodeUpdate(update: Uint8Array): DecodedUpdate | null {
   try {
     const decoded = Y.decodeUpdateV2(update, WatchedDecoder);
-    return decoders.some((decoder) => decoding.hasContent(decoder)) ? null : decoded;
+    return WatchedDecoder.last !== null && decoding.hasContent(WatchedDecoder.last) ? null : decoded;
   } catch {
     return null;
+  } finally {
+    WatchedDecoder.last = null;
   }
 }
 

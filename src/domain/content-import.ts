@@ -7,7 +7,7 @@
  * them out of an array, each run at the cost of all that follow; what `parseContent` returns has none to merge.
  */
 import * as Y from 'yjs';
-import { decodeWholeUpdate, typesNestTooDeep } from '../actors/updates.ts';
+import { decodeUpdate, typesNestTooDeep } from '../actors/updates.ts';
 import type { DeltaOps } from '../protocol/content/delta.ts';
 import { type ContentFormat, parseContent, renderContent, type TextFormat } from '../protocol/content/formats.ts';
 import { type ConcordError, invalidField } from '../protocol/errors.ts';
@@ -73,7 +73,7 @@ function fromText(format: TextFormat, value: unknown): Y.Doc {
 function fromUpdate(value: unknown): Y.Doc {
   const update = decodeBase64(value);
   if (update === null) throw invalidField(VALUE_PATH, 'must be a string of base64');
-  const decoded = decodeWholeUpdate(update);
+  const decoded = decodeUpdate(update);
   if (decoded === null) throw invalidField(VALUE_PATH, 'must be a Yjs update (version 1)');
   const doc = new Y.Doc();
   try {

@@ -305,6 +305,7 @@ describe('a malformed frame', () => {
     ['a state vector that does not decode', step1Frame(garbage)],
     ['an update that does not decode', updateFrame(garbage)],
     ['a step 2 that does not decode', step2Frame(Uint8Array.of(1, 1, 1))],
+    ['an update with more behind it', updateFrame(Uint8Array.of(0, 0, 7))],
     ['an update that says it is huge', updateFrame(Uint8Array.of(1, 0xff, 0xff, 0xff, 0x7f, 7, 0))],
     ['awareness that ends too soon', Uint8Array.of(MESSAGE.AWARENESS, 2, 1, 7)],
     ['awareness that is not JSON', awarenessFrame([{ client: 7, clock: 1, state: '{' }])],

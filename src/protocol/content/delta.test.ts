@@ -128,6 +128,13 @@ describe('an edit', () => {
     expect(refused(endless)[1]).toContain('deeper than 32 levels');
   });
 
+  test('with an attribute of a name that every object has is refused: neither Yjs nor quill-delta tells it from one that is not set', () => {
+    for (const name of Object.getOwnPropertyNames(Object.prototype))
+      expect(refused([{ insert: 'a', attributes: Object.fromEntries([[name, true]]) }])[0]).toBe(
+        `/0/attributes/${name}`,
+      );
+  });
+
   test('with __proto__ as a key anywhere is refused and changes no prototype', () => {
     for (const json of [
       '[{"insert":"a","attributes":{"__proto__":{"bold":true}}}]',

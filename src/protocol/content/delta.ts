@@ -164,7 +164,11 @@ function checkAttributes(attributes: unknown): Refusal | null {
     if (count > CONTENT_LIMITS.attributes_per_op_max) {
       return refusal('/attributes', `must have at most ${CONTENT_LIMITS.attributes_per_op_max} keys`);
     }
-    const issue = checkMember(attributes, name, 0);
+    // Yjs and quill-delta find such a name set where it is not.
+    const issue =
+      name in Object.prototype
+        ? refusal(pointer(name), 'must not have the name of a property that every object has')
+        : checkMember(attributes, name, 0);
     if (issue !== null) return refusal(`/attributes${issue.path}`, issue.message);
   }
   return null;
