@@ -42,6 +42,17 @@ describe('an edit', () => {
     expect((await readHead(world.db.sql, doc_id))?.head_rev).toBe(1);
   });
 
+  test('J23: may be based on what the journal has since, though the document was closed and opened again in between', async () => {
+    const doc_id = await world.document();
+    for (const letter of ['c', 'b', 'a']) await world.node.write(doc_id, letter);
+    await world.node.registry.drain(5_000);
+    await snapshotDocument(world.db.sql, doc_id);
+    const { gateway, registry } = world.makeNode();
+    // After the first letter, which two more were put before since.
+    expect(await gateway.edit(request(doc_id, [{ retain: 1 }, { insert: '!' }], { base_rev: 1 }))).toEqual({ rev: 4 });
+    expect((await registry.open(doc_id)).runtime.replica.ops()).toEqual([{ insert: 'abc!' }]);
+  });
+
   test(`that storage does not confirm within ${TIMES.rest_durable_wait_ms} ms is unavailable, and sending it again is safe`, async () => {
     const doc_id = await world.document();
     await world.node.registry.open(doc_id);

@@ -100,6 +100,8 @@ export class LocalGateway implements DocumentGateway {
       const { document, runtime } = await this.registry.open(doc_id);
       if (seq !== null)
         runtime.log.noteSeq(user_id, client_id, await this.registry.lastSeq(runtime, user_id, client_id));
+      // A program may have read the document long ago, and the document been closed and opened again since.
+      if (base_rev !== null) await this.registry.reachBack(runtime, base_rev);
       if (call.given_up) throw unavailable();
       const rev = await new Promise<number | null>((resolve, reject) => {
         const taken = document.push({

@@ -138,21 +138,25 @@ export class Registry implements DocumentFinder {
    * had to be asked. Null when it is not, or is too old.
    */
   async resumePoint(runtime: DocumentRuntime, point: ResumePoint): Promise<ResumePoint | null> {
-    const { log, ledger, doc_id } = runtime;
+    const { log, ledger } = runtime;
     if (point.rev > log.head || point.epoch > ledger.epoch) return null;
     if (point.rev > 0) {
       const epoch = await this.#epochOf(runtime, point.rev);
       // The client saw `rev` from the owner of its epoch; a later owner's row of that number is another edit.
       if (epoch === null || epoch > point.epoch) return null;
     }
-    if (point.rev >= log.window.start) return point;
-    const start = log.window.start;
-    if (log.head - point.rev > LIMITS.window_revs_max) return null;
-    const { store } = this.#parts;
-    const rows = await this.#storage(store.readDeltas(doc_id, point.rev, start, LIMITS.window_bytes_max));
-    if (rows.length !== start - point.rev) return null;
+    return (await this.reachBack(runtime, point.rev)) ? point : null;
+  }
+
+  /** Whether the window goes back to `rev`, having put into it what the journal has since; false when that is too much. */
+  async reachBack({ log, doc_id }: DocumentRuntime, rev: number): Promise<boolean> {
+    const { start } = log.window;
+    if (rev >= start) return true;
+    if (log.head - rev > LIMITS.window_revs_max) return false;
+    const rows = await this.#storage(this.#parts.store.readDeltas(doc_id, rev, start, LIMITS.window_bytes_max));
+    if (rows.length !== start - rev) return false;
     log.window.extendBack(rows.map(windowEntry));
-    return point.rev >= log.window.start ? point : null;
+    return rev >= log.window.start;
   }
 
   /** The epoch that a revision up to the head was written under; null when the journal lacks it. */
