@@ -319,6 +319,8 @@ export class ConcordClient extends Emitter<ClientEvents> {
   #somebody(event: PresenceEvent): void {
     const { client_id, user_id, state, status } = event;
     const known = this.#presence.get(client_id);
+    // Everybody sees the others' client_ids, and may come with one of them.
+    if (known !== undefined && known.user_id !== user_id) return;
     if (status === 'left') this.#presence.delete(client_id);
     else
       this.#presence.set(client_id, {

@@ -103,6 +103,12 @@ describe('one row is left by', () => {
     expect(await rowsOf('r-revoke')).toEqual([row('r-revoke', { ...revoked, details: { reason: 'asked' } })]);
     expect((await server.call('GET', '/v1/users/me', other.token)).status).toBe(401);
 
+    const mine = await server.signIn(ada);
+    const another = await server.signIn(ada);
+    await act('r-both', 'POST', '/v1/auth/logout', mine.token, { refresh_token: another.refresh_token });
+    expect(await rowsOf('r-both')).toMatchObject([{ action: 'session.revoked' }, { action: 'user.logout' }]);
+    for (const { token } of [mine, another]) expect((await server.call('GET', '/v1/users/me', token)).status).toBe(401);
+
     const thief = await server.signIn(ada);
     await act('r-first', 'POST', '/v1/auth/refresh', null, { refresh_token: thief.refresh_token });
     await act('r-again', 'POST', '/v1/auth/refresh', null, { refresh_token: thief.refresh_token });

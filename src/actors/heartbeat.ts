@@ -59,9 +59,8 @@ export class Heartbeat {
       // What matters is how long ago the last one got through; the connection logs its own trouble.
     }
     const late = this.clock.monotonic() - this.#last_beat > TIMES.node_life_ms;
-    if (late && !this.#suspect)
-      this.log.warn({ node_id: this.node.node_id }, 'no beat got through; checking ownership with PostgreSQL');
-    if (!late && this.#suspect) this.log.info({ node_id: this.node.node_id }, 'beats get through again');
+    if (late && !this.#suspect) this.log.warn('no beat got through; checking ownership with PostgreSQL');
+    if (!late && this.#suspect) this.log.info('beats get through again');
     if (late || this.#suspect) this.listener.suspect(late);
     this.#suspect = late;
   }

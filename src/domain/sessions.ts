@@ -141,7 +141,7 @@ export class Sessions {
   }
 
   /**
-   * Signs out: both credentials that were shown stop working. Errors: UNAUTHENTICATED (the refresh token is not one of
+   * Signs out: both credentials that were shown stop working, with the sessions that they are of. Errors: UNAUTHENTICATED (the refresh token is not one of
    * the caller's).
    */
   async end(caller: Caller, refresh_token: string, source: Source): Promise<void> {
@@ -159,6 +159,9 @@ export class Sessions {
     const { ended } = await this.parts.sql.begin(async (sql) => {
       const ended = await store.revokeSessions(sql, user_id, ids, this.#now());
       if (ended.length > 0) await recordEvent(sql, event);
+      // The refresh token may be of another session of theirs: that one was ended from outside.
+      const others = ended.filter((id) => id !== session_id);
+      await this.#recordRevoked(sql, user_id, others, source, 'asked');
       return { ended };
     });
     await this.announceEnd(ended);

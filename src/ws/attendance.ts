@@ -120,8 +120,10 @@ export abstract class Attendance implements WatchedMember {
     if (
       early.frames.length >= LIMITS.queued_frames_before_open_max ||
       this.#waiting.bytes > LIMITS.queued_bytes_before_open_max
-    )
+    ) {
+      this.explain(new ConcordError('RATE_LIMITED', 'Too much was sent before the connection was open.'));
       return this.close(CLOSE.OVERLOADED, 'too much was sent before the connection was open');
+    }
     early.frames.push(frame);
   }
 

@@ -77,7 +77,7 @@ function readHello(request: Request, url: URL, doc_id: string, ip: string, parts
   const named = request.headers.get('x-request-id') ?? '';
   return {
     doc_id,
-    token: url.searchParams.get('token') ?? bearer ?? null,
+    token: url.searchParams.get('token') || bearer || null,
     query: url.searchParams,
     request_id: /^[A-Za-z0-9._-]{1,128}$/.test(named) ? named : parts.random.id(),
     visit: parts.limits?.arrive(networkOf(ip)) ?? null,

@@ -59,7 +59,7 @@ describe('before the connection is open', () => {
     const client = JsonClient.open(server, doc_id, ada, { first: pings(LIMITS.queued_frames_before_open_max + 1) });
     expect((await client.closed).code).toBe(CLOSE.OVERLOADED);
     await go();
-    expect(client.events).toEqual([]);
+    expect(client.events).toMatchObject([{ type: 'error', code: 'RATE_LIMITED' }]);
   });
 
   test(`C7: queued_bytes_before_open_max (${LIMITS.queued_bytes_before_open_max}) bytes may wait; one more is closed with 1013`, async () => {
