@@ -39,5 +39,5 @@ export const CONTENT_FORMAT = oneOf(
 
 /** The content itself. */
 export const CONTENT_VALUE = Type.Union([Type.String(), deltaOps('With format `delta`')], {
-  description: 'Ops for `delta`, a string for all other formats',
+  description: 'Ops for `delta`, a string for all other formats; line ends become `\\n`',
 });

@@ -96,7 +96,8 @@ function addList(app: Elysia, parts: DocumentParts, services: EndpointServices):
     tag: TAG,
     summary: 'List the documents that the caller has a role on',
     description:
-      'Newest first. `q` searches title and text: all words must be there, the last one may be a beginning; ' +
+      'Newest first. `q` searches title and text (of a very long one the first million characters): all words must be ' +
+      'there, the last one may be a beginning; ' +
       '`"a phrase"`, `or` and `-not` work. What was edited is found about half a minute after a pause of ten seconds.',
     auth: 'user',
     query: strictObject({
