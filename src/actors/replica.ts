@@ -232,7 +232,7 @@ export class Replica {
 
   /** What a client with this state vector (null: with nothing) lacks, as updates in order. */
   missingFor(state_vector: Uint8Array | null): Uint8Array[] {
-    const empty = state_vector === null || state_vector.length <= 1;
+    const empty = !state_vector?.length || (state_vector.length === 1 && state_vector[0] === 0);
     if (!empty && (this.#doc !== null || this.#kept.is_scattered))
       return [Y.encodeStateAsUpdate(this.#liveDoc(), state_vector)];
     if (this.#kept.is_scattered) this.measure();

@@ -303,6 +303,7 @@ describe('a malformed frame', () => {
     ['a sync message of an unknown step', Uint8Array.of(MESSAGE.SYNC, 3, 0)],
     ['a step 1 that ends too soon', Uint8Array.of(MESSAGE.SYNC, SYNC.STEP1, 5, 1)],
     ['a state vector that does not decode', step1Frame(garbage)],
+    ['a state vector of clients that are not there', step1Frame(Uint8Array.of(5))],
     ['an update that does not decode', updateFrame(garbage)],
     ['a step 2 that does not decode', step2Frame(Uint8Array.of(1, 1, 1))],
     ['an update with more behind it', updateFrame(Uint8Array.of(0, 0, 7))],
