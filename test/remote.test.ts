@@ -1,6 +1,7 @@
 /** Documents whose actor is on another node: every door, one document. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import Delta from 'quill-delta';
+import * as Y from 'yjs';
 import { openTestServer, type TestServer, type TestUser } from './support/server.ts';
 import { JsonClient, YjsClient } from './support/sockets.ts';
 import { StockClient } from './support/stock-client.ts';
@@ -83,6 +84,27 @@ test('presence of one node is seen on the other, on both wires', async () => {
   await home.take('presence', (event) => event.status === 'active' && 'v' in (event.state as object));
   await away.leave();
   await home.take('presence', (event) => event.user_id === bob.user_id && event.status === 'left');
+});
+
+test('J44, Y25: cursors cross nodes and doors on a text that nobody has edited since it was opened', async () => {
+  const { doc_id, home } = await shared('hello');
+  const yjs = await YjsClient.join(gateway, doc_id, bob);
+  await yjs.reads('hello');
+  const at = (index: number) => Y.relativePositionToJSON(Y.createRelativePositionFromTypeIndex(yjs.text, index));
+  const [cursor, relative] = [
+    { index: 1, length: 3 },
+    { anchor: at(1), head: at(4) },
+  ];
+  home.send({ type: 'presence', status: 'active', state: { cursor } });
+  await yjs.until('the cursor', () => {
+    const entries = yjs.of('awareness').flatMap((frame) => frame.entries);
+    return entries.some(({ state }) => Bun.deepEquals(JSON.parse(state)?.cursor, relative));
+  });
+  yjs.show([7, 1, { cursor: relative, v: 1 }]);
+  const { state } = await home.take('presence', (event) => 'v' in event.state);
+  expect(state.cursor).toEqual(cursor);
+  const present = await gateway.call('GET', `/v1/documents/${doc_id}/presence`, ada.token);
+  expect(present.body.data.items).toMatchObject([{ state: { cursor } }, { state: { cursor } }]);
 });
 
 test('many edits from both nodes at once: one order, every replica equal', async () => {

@@ -11,7 +11,8 @@ import type { PresenceEntry, PresenceState, Role } from '../protocol/messages.ts
 import { type AwarenessEntry, awarenessFrame } from '../protocol/yjs-wire.ts';
 import type { Broadcast } from './broadcast.ts';
 import { type JsonMember, type Member, tell, type YjsMember } from './member.ts';
-import { type CursorTranslator, PresenceBook } from './presence.ts';
+import { PresenceBook } from './presence.ts';
+import type { CursorTranslator } from './shown.ts';
 
 /** What a membership is made of. */
 export interface MembershipParts {

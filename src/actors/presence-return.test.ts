@@ -1,15 +1,14 @@
 /** Who comes back to a document that has a new owner: presence.ts. */
 import { beforeEach, expect, test } from 'bun:test';
-import { Stage, TestYjsMember } from '../../test/support/core.ts';
+import { digitCursors, Stage, TestYjsMember } from '../../test/support/core.ts';
 import { ManualClock } from '../base/clock.ts';
 import { seededRandom } from '../base/random.ts';
 import { TIMES } from '../protocol/limits.ts';
 import { awarenessFrame, queryAwarenessFrame } from '../protocol/yjs-wire.ts';
-import { type CursorTranslator, PresenceBook } from './presence.ts';
+import { PresenceBook } from './presence.ts';
 
 const CLIENT = 7;
 const random = seededRandom(22);
-const cursors: CursorTranslator = { toRelative: () => null, toAbsolute: () => null };
 
 /** Somebody on the Hocuspocus door. */
 class Provider extends TestYjsMember {
@@ -24,7 +23,7 @@ beforeEach(() => {
 
 /** A book, and somebody on it who introduces itself at a clock. */
 function arrive(reopened: boolean, after_ms = 0) {
-  const book = new PresenceBook(random.id(), clock, random, cursors, reopened);
+  const book = new PresenceBook(random.id(), clock, random, digitCursors(), reopened);
   clock.advance(after_ms);
   const member = new TestYjsMember(new Stage(), random.id(), random.id());
   book.join(member);
@@ -49,7 +48,7 @@ test('nobody is told on a document without an earlier owner, or once every clock
 });
 
 test('a Hocuspocus provider, which says nothing by itself, is asked as well', () => {
-  const book = new PresenceBook(random.id(), clock, random, cursors, true);
+  const book = new PresenceBook(random.id(), clock, random, digitCursors(), true);
   const member = new Provider(new Stage(), random.id(), random.id());
   book.join(member);
   book.awareness(member, [{ client: CLIENT, clock: 4, state: '{}' }]);

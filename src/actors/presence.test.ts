@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, test } from 'bun:test';
-import { cursorState, Stage, TestJsonMember, TestYjsMember } from '../../test/support/core.ts';
+import { cursorState, digitCursors, Stage, TestJsonMember, TestYjsMember } from '../../test/support/core.ts';
 import { ManualClock } from '../base/clock.ts';
 import { seededRandom } from '../base/random.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import type { AwarenessEntry } from '../protocol/yjs-wire.ts';
-import { type CursorTranslator, PresenceBook } from './presence.ts';
+import { PresenceBook } from './presence.ts';
 
 const DOC = '0198c5c2-7a5e-7b3c-9f00-000000000001';
 const random = seededRandom(21);
@@ -14,20 +14,10 @@ let stage: Stage;
 let clock: ManualClock;
 let book: PresenceBook;
 
-/** A text of ten units, whose relative positions say their index. */
-const cursors: CursorTranslator = {
-  toRelative: ({ index, length }) =>
-    index + length > 10 ? null : { anchor: { at: index }, head: { at: index + length } },
-  toAbsolute: (anchor, head) => {
-    const [from, to] = [(anchor as { at?: number } | null)?.at, (head as { at?: number } | null)?.at];
-    return from === undefined || to === undefined ? null : { index: Math.min(from, to), length: Math.abs(to - from) };
-  },
-};
-
 beforeEach(() => {
   stage = new Stage();
   clock = new ManualClock();
-  book = new PresenceBook(DOC, clock, random, cursors, false);
+  book = new PresenceBook(DOC, clock, random, digitCursors(), false);
 });
 
 function yjs(user_id = ADA): TestYjsMember {

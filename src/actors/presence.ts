@@ -9,6 +9,10 @@
  * nobody else may touch it. `state.user.id` is always the authenticated user's, and `state.user.name` the account's name where a
  * Yjs client sends none: what it sends may be a nickname, but never somebody else.
  *
+ * A cursor is put into the terms of the other wire when somebody of that wire is there to read it, and else when somebody
+ * asks: a text that clients of one kind alone read stays as it was stored. One that is live already is asked in any case,
+ * for those who listen outside.
+ *
  * Stock clients keep the clocks of those they saw over a break and believe nothing at a clock they know. So whoever may come
  * back with such a clock is told that its own clientID is gone, and announces itself at a higher one.
  */
@@ -19,14 +23,7 @@ import { LIMITS, TIMES } from '../protocol/limits.ts';
 import type { PresenceEntry, PresenceEvent, PresenceState } from '../protocol/messages.ts';
 import { type AwarenessEntry, awarenessFrame, queryAwarenessFrame } from '../protocol/yjs-wire.ts';
 import type { JsonMember, Member, YjsMember } from './member.ts';
-
-/** Turns cursors between the wires; backed by the live text. */
-export interface CursorTranslator {
-  /** Index and length to Yjs relative positions, or null when the text is not live or the range is outside it. */
-  toRelative(cursor: { readonly index: number; readonly length: number }): { anchor: unknown; head: unknown } | null;
-  /** Yjs relative positions to index and length, or null when they cannot be resolved. */
-  toAbsolute(anchor: unknown, head: unknown): { index: number; length: number } | null;
-}
+import { type CursorTranslator, locate, relativeCursors, type Shown, textState } from './shown.ts';
 
 /** What a tick has to send. */
 export interface PresenceTick {
@@ -38,8 +35,7 @@ interface Seat {
   readonly member: Member;
   readonly since: string;
   active: boolean;
-  /** As JSON clients see it. */
-  state: PresenceState;
+  shown: Shown;
   /** clientIDs of this seat; for a JSON member the one drawn for it. */
   readonly clients: Set<number>;
 }
@@ -75,6 +71,9 @@ export class PresenceBook {
   readonly #dirty_clients = new Set<number>();
   /** Seats whose state is to be told to JSON clients. */
   readonly #dirty_seats = new Set<Seat>();
+  /** Seats of JSON members that showed what Yjs clients were not told, for want of any. */
+  readonly #untold = new Set<Seat>();
+  readonly #seated = { json: 0, yjs: 0 };
   #comings: PresenceEvent[] = [];
 
   /** `reopened`: the document had another owner, whose members may come back. */
@@ -93,8 +92,10 @@ export class PresenceBook {
 
   /** Seats a member. */
   join(member: Member): void {
-    const seat: Seat = { member, since: isoTime(this.#clock.now()), active: false, state: {}, clients: new Set() };
+    const since = isoTime(this.#clock.now());
+    const seat: Seat = { member, since, active: false, shown: { state: {}, found: null }, clients: new Set() };
     this.#seats.set(member.member_id, seat);
+    this.#seated[member.wire] += 1;
     this.#comings.push(this.#event(seat, 'joined'));
     // Stock awareness takes nobody in at clock 0.
     if (member.wire === 'json') this.#introduce(seat, this.#freshClientId(), 1, jsonMemberState(member, {}, null));
@@ -105,7 +106,9 @@ export class PresenceBook {
     const seat = this.#seats.get(member.member_id);
     if (seat === undefined) return;
     this.#seats.delete(member.member_id);
+    this.#seated[member.wire] -= 1;
     this.#dirty_seats.delete(seat);
+    this.#untold.delete(seat);
     for (const client_id of seat.clients) this.#endClient(client_id);
     this.#comings.push(this.#event(seat, 'left'));
     this.#forgetGone();
@@ -117,10 +120,11 @@ export class PresenceBook {
     if (seat === undefined) return;
     seat.active = true;
     const user = typeof state.user === 'object' && state.user !== null ? state.user : null;
-    seat.state = user === null ? state : { ...state, user: { ...user, id: member.user_id } };
+    const stamped = user === null ? state : { ...state, user: { ...user, id: member.user_id } };
+    seat.shown = { state: stamped, found: null };
     this.#dirty_seats.add(seat);
-    const relative = isCursor(state.cursor) ? this.#cursors.toRelative(state.cursor) : null;
-    for (const client_id of seat.clients) this.#renewClient(client_id, jsonMemberState(member, state, relative));
+    this.#untold.add(seat);
+    if (this.#crossing('yjs')) this.#tellYjs();
   }
 
   /**
@@ -149,6 +153,7 @@ export class PresenceBook {
 
   /** Everybody's awareness now, for one who asks. */
   awarenessEntries(): AwarenessEntry[] {
+    this.#tellYjs();
     const entries: AwarenessEntry[] = [];
     for (const [client, { clock, state, seat }] of this.#clients)
       if (seat !== null) entries.push({ client, clock, state });
@@ -157,12 +162,13 @@ export class PresenceBook {
 
   /** Everybody as `ready` and REST list them. */
   list(): PresenceEntry[] {
+    locate(this.#seats.values(), this.#cursors);
     return [...this.#seats.values()].map((seat) => ({
       user_id: seat.member.user_id,
       display_name: seat.member.display_name,
       client_id: seat.member.client_id,
       status: seat.active ? 'active' : 'joined',
-      state: seat.state,
+      state: textState(seat.shown),
       since: seat.since,
     }));
   }
@@ -183,7 +189,10 @@ export class PresenceBook {
     this.#dirty_clients.clear();
     const events = this.#comings;
     this.#comings = [];
-    if (with_events) for (const seat of this.#dirty_seats) events.push(this.#event(seat, 'active'));
+    if (with_events) {
+      if (this.#crossing('json')) locate(this.#dirty_seats, this.#cursors);
+      for (const seat of this.#dirty_seats) events.push(this.#event(seat, 'active'));
+    }
     this.#dirty_seats.clear();
     return { awareness, events: with_events ? events : [] };
   }
@@ -210,7 +219,7 @@ export class PresenceBook {
       this.#dirty_clients.add(entry.client);
     }
     seat.active = true;
-    seat.state = this.#shownState(state.value);
+    seat.shown = { state: state.value, found: null };
     this.#dirty_seats.add(seat);
   }
 
@@ -222,7 +231,7 @@ export class PresenceBook {
     client.state = 'null';
     client.seat = null;
     seat.clients.delete(entry.client);
-    seat.state = {};
+    seat.shown = { state: {}, found: null };
     this.#dirty_clients.add(entry.client);
     this.#dirty_seats.add(seat);
     this.#forgetGone();
@@ -266,11 +275,18 @@ export class PresenceBook {
     return id;
   }
 
-  /** A Yjs state as JSON clients see it: the same, with its cursor in text positions where that can be told. */
-  #shownState(state: PresenceState): PresenceState {
-    const cursor = state.cursor;
-    if (typeof cursor !== 'object' || cursor === null || !('anchor' in cursor) || !('head' in cursor)) return state;
-    return { ...state, cursor: this.#cursors.toAbsolute(cursor.anchor, cursor.head) };
+  /** Whether cursors have to be told in the terms of this wire, or can be at no cost. */
+  #crossing(to: Member['wire']): boolean {
+    return this.#seated[to] > 0 || this.#cursors.live;
+  }
+
+  /** Brings what JSON members show to Yjs clients. */
+  #tellYjs(): void {
+    const seats = [...this.#untold];
+    this.#untold.clear();
+    const cursors = relativeCursors(seats, this.#cursors);
+    for (const [i, { member, shown, clients }] of seats.entries())
+      for (const client_id of clients) this.#renewClient(client_id, jsonMemberState(member, shown.state, cursors[i]));
   }
 
   #event(seat: Seat, status: PresenceEvent['status']): PresenceEvent {
@@ -281,7 +297,7 @@ export class PresenceBook {
       client_id: seat.member.client_id,
       display_name: seat.member.display_name,
       status,
-      state: seat.state,
+      state: textState(seat.shown),
       timestamp: isoTime(this.#clock.now()),
     };
   }
@@ -329,10 +345,6 @@ function stampedState(text: string, member: YjsMember): StampedState | null {
 }
 
 /** How Yjs clients see a JSON member. */
-function jsonMemberState(member: JsonMember, state: PresenceState, cursor: unknown): string {
+function jsonMemberState(member: Member, state: PresenceState, cursor: unknown): string {
   return JSON.stringify({ ...state, user: { name: member.display_name, id: member.user_id }, cursor });
-}
-
-function isCursor(value: unknown): value is { index: number; length: number } {
-  return typeof value === 'object' && value !== null && 'index' in value && 'length' in value;
 }

@@ -116,7 +116,6 @@ test('J44: JSON clients see a Yjs user under its connection, with the cursor in 
   const json = await JsonClient.join(server, doc_id, ada);
   const yjs = await YjsClient.join(server, doc_id, bob, { query: { client_id: CLIENT } });
   expect(await json.take('presence', byUser(bob, 'joined'))).toMatchObject({ client_id: CLIENT, state: {} });
-  // Somebody edits, so that the text is live and positions can be resolved.
   await json.edit([{ insert: '>' }]);
   await yjs.reads('>hello world');
   const at = (index: number) => JSON.parse(JSON.stringify(Y.createRelativePositionFromTypeIndex(yjs.text, index)));
@@ -169,6 +168,29 @@ test('Y25: Yjs clients see a JSON user as awareness, with name, id and the curso
   );
   await json.leave();
   await yjs.until('that it left', () => yjs.awarenessOf(client)?.state === null);
+});
+
+test('J44, Y25: on a text that nobody has edited since it was opened, all see the cursors of all, whoever came first', async () => {
+  const doc_id = await shared('hello world');
+  const yjs = await YjsClient.join(server, doc_id, eve);
+  await yjs.reads('hello world');
+  const at = (index: number) => Y.relativePositionToJSON(Y.createRelativePositionFromTypeIndex(yjs.text, index));
+  const cursor = { index: 2, length: 5 };
+  yjs.show([7, 1, { cursor: { anchor: at(2), head: at(7) } }]);
+  const json = await JsonClient.join(server, doc_id, eve);
+  expect(json.ready.presence).toMatchObject([{ state: { cursor } }, { state: {} }]);
+  yjs.show([7, 2, { cursor: { anchor: at(3), head: at(3) } }]);
+  await json.take('presence', ({ state }) => Bun.deepEquals(state.cursor, { index: 3, length: 0 }));
+  show(json, { cursor });
+  for (const reader of [yjs, await YjsClient.join(server, doc_id, bob)]) {
+    const seen = () =>
+      reader
+        .of('awareness')
+        .flatMap(({ entries }) => entries)
+        .findLast(({ client, state }) => client !== 7 && state.includes('anchor'));
+    await reader.until('the cursor', () => seen() !== undefined);
+    expect(JSON.parse(seen()?.state ?? '').cursor).toEqual({ anchor: at(2), head: at(7) });
+  }
 });
 
 test(`Y26: a JSON user's awareness is renewed every ${TIMES.awareness_renew_ms} ms, since stock clients drop what is not`, async () => {

@@ -4,6 +4,7 @@
  */
 import type { Ledger } from '../../src/actors/ledger.ts';
 import type { Fanout, JsonMember, Member, YjsMember } from '../../src/actors/member.ts';
+import type { CursorTranslator } from '../../src/actors/shown.ts';
 import type { EditWindow } from '../../src/actors/window.ts';
 import { createLog, type Log } from '../../src/base/log.ts';
 import type { CloseCode } from '../../src/protocol/close.ts';
@@ -294,6 +295,24 @@ export class Stage implements Fanout {
 /** A presence state with a cursor. */
 export function cursorState(index: number, length = 0): PresenceState {
   return { cursor: { index, length } };
+}
+
+/** Cursors of a live text of ten units, whose relative positions say their index. */
+export function digitCursors(): CursorTranslator {
+  return {
+    live: true,
+    toRelative: (ranges) =>
+      ranges.map(({ index, length }) =>
+        index + length > 10 ? null : { anchor: { at: index }, head: { at: index + length } },
+      ),
+    toAbsolute: (cursors) =>
+      cursors.map(({ anchor, head }) => {
+        const [from, to] = [(anchor as { at?: number }).at, (head as { at?: number }).at];
+        return from === undefined || to === undefined
+          ? null
+          : { index: Math.min(from, to), length: Math.abs(to - from) };
+      }),
+  };
 }
 
 /** The first of what must not be empty. */
