@@ -86,7 +86,7 @@ test('presence of one node is seen on the other, on both wires', async () => {
   await home.take('presence', (event) => event.user_id === bob.user_id && event.status === 'left');
 });
 
-test('J44, Y25: cursors cross nodes and doors on a text that nobody has edited since it was opened', async () => {
+test('J44, J45, Y25: cursors cross nodes and doors on a text that nobody has edited since it was opened', async () => {
   const { doc_id, home } = await shared('hello');
   const yjs = await YjsClient.join(gateway, doc_id, bob);
   await yjs.reads('hello');
@@ -105,6 +105,10 @@ test('J44, Y25: cursors cross nodes and doors on a text that nobody has edited s
   expect(state.cursor).toEqual(cursor);
   const present = await gateway.call('GET', `/v1/documents/${doc_id}/presence`, ada.token);
   expect(present.body.data.items).toMatchObject([{ state: { cursor } }, { state: { cursor } }]);
+  await home.edit([{ insert: '12345' }]);
+  const late = await JsonClient.join(gateway, doc_id, bob);
+  const moved = { state: { cursor: { index: 6, length: 3 } } };
+  expect(late.ready.presence).toMatchObject([moved, moved, { state: {} }]);
 });
 
 test('many edits from both nodes at once: one order, every replica equal', async () => {

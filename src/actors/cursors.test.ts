@@ -7,6 +7,7 @@ import { textCursors } from './cursors.ts';
 import { EMPTY_STATE, Replica } from './replica.ts';
 import { serverClientId } from './server-ids.ts';
 import type { CursorTranslator } from './shown.ts';
+import { EditWindow } from './window.ts';
 
 const random = seededRandom(61);
 const DOC = random.id();
@@ -16,7 +17,7 @@ let cursors: CursorTranslator;
 beforeEach(() => {
   replica = new Replica(DOC, serverClientId(DOC, 1), EMPTY_STATE, []);
   replica.applyDelta([{ insert: '0123456789' }]);
-  cursors = textCursors(replica);
+  cursors = textCursors(replica, new EditWindow(0));
 });
 
 /** One cursor there. */
@@ -161,14 +162,16 @@ describe('of a stored text', () => {
   let stored: Replica;
   beforeEach(() => {
     stored = new Replica(DOC, serverClientId(DOC, 2), snapshotOf(doc), []);
-    cursors = textCursors(stored);
+    cursors = textCursors(stored, new EditWindow(0));
   });
 
   test('a cursor makes it live, in either direction', () => {
     expect(absolute(at(3), at(5))).toEqual({ index: 3, length: 2 });
     expect([stored.live, cursors.live]).toEqual([true, true]);
     const other = new Replica(DOC, serverClientId(DOC, 3), snapshotOf(doc), []);
-    expect(textCursors(other).toRelative([{ index: 3, length: 2 }])).toEqual([{ anchor: at(3), head: at(5) }]);
+    expect(textCursors(other, new EditWindow(0)).toRelative([{ index: 3, length: 2 }])).toEqual([
+      { anchor: at(3), head: at(5) },
+    ]);
     expect(other.live).toBe(true);
   });
 

@@ -5,15 +5,28 @@
  * each end of each, and five hundred cursors on a large text would stop everybody for seconds.
  */
 import * as Y from 'yjs';
+import { transformIndex } from '../protocol/content/delta.ts';
 import { TEXT_ROOT } from '../protocol/snapshot.ts';
 import type { Replica } from './replica.ts';
 import type { CursorTranslator, TextRange } from './shown.ts';
+import type { EditWindow } from './window.ts';
 
 /** The translator of a document's root text. */
-export function textCursors(replica: Replica): CursorTranslator {
+export function textCursors(replica: Replica, window: EditWindow): CursorTranslator {
   return {
     get live() {
       return replica.live;
+    },
+    get rev() {
+      return window.head;
+    },
+    carry({ index, length }, rev) {
+      let [from, to] = [index, index + length];
+      const missed = window.after(rev);
+      // Nobody knows any more where it went; at least it is to be within the text.
+      if (missed === null) [from, to] = [Math.min(from, replica.length()), Math.min(to, replica.length())];
+      else for (const { delta } of missed) [from, to] = [transformIndex(delta, from), transformIndex(delta, to)];
+      return { index: from, length: to - from };
     },
     toRelative(ranges) {
       if (ranges.length === 0) return [];

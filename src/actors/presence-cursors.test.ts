@@ -1,7 +1,7 @@
-/** Cursors between members of both kinds on a text that nobody has edited since it was opened: presence.ts, shown.ts. */
+/** What members of both kinds are told of cursors: presence.ts, shown.ts, cursors.ts. The text was opened and not edited yet. */
 import { beforeEach, describe, expect, test } from 'bun:test';
 import * as Y from 'yjs';
-import { cursorState, first, type TestJsonMember, type TestYjsMember } from '../../test/support/core.ts';
+import { cursorState, emptyWindow, first, type TestJsonMember, type TestYjsMember } from '../../test/support/core.ts';
 import { RuntimeRig } from '../../test/support/runtime.ts';
 import { TIMES } from '../protocol/limits.ts';
 import type { PresenceEvent, ReadyEvent } from '../protocol/messages.ts';
@@ -158,5 +158,84 @@ describe('J44, Y25: the text stays as it was stored', () => {
     rig.json();
     rig.yjs();
     expect([live(), seenByYjs(yjs), seenByJson(json, yjs)]).toEqual([false, null, null]);
+  });
+});
+
+describe('J45: who comes later is told where a cursor is by now', () => {
+  /** The cursors that somebody who joins now is told, and whoever asks over REST. */
+  function told(): unknown[] {
+    const over_rest = rig.runtime.presence().map(({ state }) => state.cursor);
+    const member = rig.json();
+    const at_joining = listed(member);
+    rig.turn({ kind: 'leave', member });
+    expect(at_joining.slice(0, -1)).toEqual(over_rest);
+    return over_rest;
+  }
+
+  test('a JSON one, carried over what was edited since it was shown, and nothing is sent for that', () => {
+    const json = rig.json();
+    showJson(json, 1, 3);
+    tick();
+    const sent = json.of('presence').length;
+    rig.write([{ insert: '12345' }]);
+    tick();
+    expect(json.of('presence')).toHaveLength(sent);
+    expect(told()).toEqual([{ index: 6, length: 3 }]);
+    // Within it, at its end, and what it began with.
+    rig.write([{ retain: 7 }, { insert: 'ab' }]);
+    rig.write([{ retain: 11 }, { insert: 'c' }]);
+    rig.write([{ retain: 4 }, { delete: 3 }]);
+    expect(told()).toEqual([{ index: 4, length: 5 }]);
+    showJson(json, 0);
+    expect(told()).toEqual([{ index: 0, length: 0 }]);
+  });
+
+  test('a Yjs one, as its relative positions say at that moment', () => {
+    const yjs = rig.yjs();
+    showYjs(yjs, at(1, 4));
+    expect(told()).toEqual([{ index: 1, length: 3 }]);
+    rig.write([{ insert: '12345' }]);
+    expect(told()).toEqual([{ index: 6, length: 3 }]);
+    rig.write([{ retain: 7 }, { delete: 5 }]);
+    expect(told()).toEqual([{ index: 6, length: 1 }]);
+  });
+
+  test('a Yjs one that came before the text that it stands in', () => {
+    const yjs = rig.yjs();
+    const before = Y.encodeStateVector(doc);
+    doc.getText('content').insert(0, 'typed ');
+    showYjs(yjs, at(2, 4));
+    expect(told()).toEqual([null]);
+    rig.turn({ kind: 'update', member: yjs, update: Y.encodeStateAsUpdate(doc, before), whole: false });
+    expect(told()).toEqual([{ index: 2, length: 2 }]);
+  });
+
+  test('a JSON one within the text, where too much was edited to tell', () => {
+    const json = rig.json();
+    showJson(json, 4, 5);
+    rig.write([{ retain: 6 }, { delete: 5 }]);
+    emptyWindow(rig.runtime.log.window);
+    expect(told()).toEqual([{ index: 4, length: 2 }]);
+    showJson(json, 6);
+    rig.write([{ delete: 6 }]);
+    emptyWindow(rig.runtime.log.window);
+    expect(told()).toEqual([{ index: 0, length: 0 }]);
+  });
+
+  test('a JSON one, if it is a Yjs member who comes', () => {
+    showJson(rig.json(), 1, 3);
+    rig.write([{ insert: '12345' }]);
+    const yjs = rig.yjs();
+    Y.applyUpdate(doc, rig.runtime.replica.state());
+    expect(seenByYjs(yjs)).toEqual([6, 9]);
+  });
+
+  test('and so is who is there, of what is edited before the tick', () => {
+    const [json, other] = [rig.json(), rig.json()];
+    showJson(json, 1, 3);
+    rig.write([{ insert: '12345' }]);
+    tick();
+    const events = other.of('presence') as PresenceEvent[];
+    expect(events.findLast(({ client_id }) => client_id === json.client_id)?.state).toEqual(cursorState(6, 3));
   });
 });

@@ -23,7 +23,7 @@ import { LIMITS, TIMES } from '../protocol/limits.ts';
 import type { PresenceEntry, PresenceEvent, PresenceState } from '../protocol/messages.ts';
 import { type AwarenessEntry, awarenessFrame, queryAwarenessFrame } from '../protocol/yjs-wire.ts';
 import type { JsonMember, Member, YjsMember } from './member.ts';
-import { type CursorTranslator, locate, relativeCursors, type Shown, textState } from './shown.ts';
+import { type CursorTranslator, locate, relativeCursors, type Shown, shownInText, textState } from './shown.ts';
 
 /** What a tick has to send. */
 export interface PresenceTick {
@@ -93,7 +93,7 @@ export class PresenceBook {
   /** Seats a member. */
   join(member: Member): void {
     const since = isoTime(this.#clock.now());
-    const seat: Seat = { member, since, active: false, shown: { state: {}, found: null }, clients: new Set() };
+    const seat: Seat = { member, since, active: false, shown: { state: {}, place: null }, clients: new Set() };
     this.#seats.set(member.member_id, seat);
     this.#seated[member.wire] += 1;
     this.#comings.push(this.#event(seat, 'joined'));
@@ -121,7 +121,7 @@ export class PresenceBook {
     seat.active = true;
     const user = typeof state.user === 'object' && state.user !== null ? state.user : null;
     const stamped = user === null ? state : { ...state, user: { ...user, id: member.user_id } };
-    seat.shown = { state: stamped, found: null };
+    seat.shown = shownInText(stamped, this.#cursors);
     this.#dirty_seats.add(seat);
     this.#untold.add(seat);
     if (this.#crossing('yjs')) this.#tellYjs();
@@ -219,7 +219,7 @@ export class PresenceBook {
       this.#dirty_clients.add(entry.client);
     }
     seat.active = true;
-    seat.shown = { state: state.value, found: null };
+    seat.shown = { state: state.value, place: null };
     this.#dirty_seats.add(seat);
   }
 
@@ -231,7 +231,7 @@ export class PresenceBook {
     client.state = 'null';
     client.seat = null;
     seat.clients.delete(entry.client);
-    seat.shown = { state: {}, found: null };
+    seat.shown = { state: {}, place: null };
     this.#dirty_clients.add(entry.client);
     this.#dirty_seats.add(seat);
     this.#forgetGone();

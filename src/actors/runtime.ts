@@ -83,7 +83,7 @@ export class DocumentRuntime {
     this.#answers = new Answers(clock, (question) => parts.again(question));
     const occupied = (members: number): void => parts.occupied(members);
     const left = (member: Member): void => this.#left(member);
-    const cursors = textCursors(replica);
+    const cursors = textCursors(replica, window);
     const reopened = ledger.epoch > 1;
     const broadcast = this.#broadcast;
     this.members = new Membership({ doc_id, clock, random, cursors, broadcast, reopened, occupied, left });

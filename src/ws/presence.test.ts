@@ -193,6 +193,24 @@ test('J44, Y25: on a text that nobody has edited since it was opened, all see th
   }
 });
 
+test('J45: who comes later is told where cursors are by now, on every door', async () => {
+  const doc_id = await shared('hello world');
+  const yjs = await YjsClient.join(server, doc_id, bob);
+  await yjs.reads('hello world');
+  const at = (index: number) => Y.relativePositionToJSON(Y.createRelativePositionFromTypeIndex(yjs.text, index));
+  yjs.show([7, 1, { cursor: { anchor: at(1), head: at(4) } }]);
+  const json = await JsonClient.join(server, doc_id, ada);
+  const cursor = { index: 1, length: 3 };
+  show(json, { cursor });
+  await json.take('presence', byUser(ada, 'active'));
+  await json.edit([{ insert: '12345' }]);
+  const moved = [{ state: { cursor: { index: 6, length: 3 } } }, { state: { cursor: { index: 6, length: 3 } } }];
+  expect((await server.call('GET', `/v1/documents/${doc_id}/presence`, ada.token)).body.data.items).toMatchObject(
+    moved,
+  );
+  expect((await JsonClient.join(server, doc_id, eve)).ready.presence).toMatchObject([...moved, { state: {} }]);
+});
+
 test(`Y26: a JSON user's awareness is renewed every ${TIMES.awareness_renew_ms} ms, since stock clients drop what is not`, async () => {
   const doc_id = await shared();
   const json = await JsonClient.join(server, doc_id, ada);

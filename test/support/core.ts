@@ -301,6 +301,8 @@ export function cursorState(index: number, length = 0): PresenceState {
 export function digitCursors(): CursorTranslator {
   return {
     live: true,
+    rev: 0,
+    carry: (range) => range,
     toRelative: (ranges) =>
       ranges.map(({ index, length }) =>
         index + length > 10 ? null : { anchor: { at: index }, head: { at: index + length } },

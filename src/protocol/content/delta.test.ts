@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import Delta from 'quill-delta';
+import { seededRandom } from '../../base/random.ts';
 import {
   checkFits,
   type DeltaOps,
@@ -9,6 +10,7 @@ import {
   parseDelta,
   parseDocument,
   reach,
+  transformIndex,
 } from './delta.ts';
 import { CONTENT_LIMITS } from './limits.ts';
 
@@ -245,4 +247,26 @@ test('lengthChange and reach count UTF-16 units, an embed as one', () => {
   expect(lengthChange(delta)).toBe(2);
   expect(reach(delta)).toBe(7);
   expect([lengthChange([]), reach([])]).toEqual([0, 0]);
+});
+
+test('transformIndex is transformPosition of quill-delta, whatever the delta', () => {
+  const random = seededRandom(47);
+  const upTo = (max: number) => 1 + Math.floor(random.float() * max);
+  for (let i = 0; i < 2_000; i++) {
+    const delta = Array.from({ length: upTo(6) }, (): DeltaOps[number] => {
+      const kinds: DeltaOps = [
+        { retain: upTo(5) },
+        { delete: upTo(5) },
+        { insert: 'x'.repeat(upTo(3)) },
+        { insert: { image: '' } },
+      ];
+      return kinds[upTo(4) - 1] ?? { retain: 1 };
+    });
+    for (let index = 0; index < 20; index++)
+      expect([delta, index, transformIndex(delta, index)]).toEqual([
+        delta,
+        index,
+        new Delta(delta).transformPosition(index),
+      ]);
+  }
 });

