@@ -103,7 +103,7 @@ describe('a client that comes back', () => {
 });
 
 describe('whoever listens elsewhere', () => {
-  test(`is counted at opening and every ${TIMES.node_beat_ms} ms, so that acks reach them`, async () => {
+  test(`is counted at opening and every ${TIMES.subscribers_look_ms} ms, so that acks reach them`, async () => {
     const doc_id = await world.document();
     await world.node.yjs(doc_id);
     await world.node.write(doc_id, 'a');
@@ -111,7 +111,7 @@ describe('whoever listens elsewhere', () => {
     expect(acks()).toEqual([]);
     world.node.subscribers = 1;
     world.node.stage.listeners = 1;
-    world.node.hand.advance(TIMES.node_beat_ms);
+    world.node.hand.advance(TIMES.subscribers_look_ms);
     await turn();
     await world.node.write(doc_id, 'b');
     world.node.hand.advance(TIMES.ack_others_ms);
@@ -123,7 +123,7 @@ describe('whoever listens elsewhere', () => {
     world.node.subscribers = new Error('Redis is away');
     world.node.stage.listeners = -1;
     await world.node.yjs(doc_id);
-    world.node.hand.advance(TIMES.node_beat_ms);
+    world.node.hand.advance(TIMES.subscribers_look_ms);
     await turn();
     await world.node.write(doc_id, 'a');
     world.node.hand.advance(TIMES.saved_settle_ms);

@@ -54,6 +54,7 @@ export class Registry implements DocumentFinder {
   readonly #crashes = new Map<string, number[]>();
   readonly #timers: readonly Timer[];
   #draining = false;
+  #counting = false;
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
@@ -63,8 +64,8 @@ export class Registry implements DocumentFinder {
       }),
       parts.clock.every(TIMES.node_beat_ms, () => {
         for (const document of this.#documents.values()) document.runtime?.beacon();
-        void this.#countSubscribers();
       }),
+      parts.clock.every(TIMES.subscribers_look_ms, () => void this.#countSubscribers()),
       parts.clock.every(TIMES.ownership_check_ms, () => void this.#checkOwnership()),
     ];
   }
@@ -283,12 +284,15 @@ export class Registry implements DocumentFinder {
     const occupied = [...this.#documents.values()].flatMap(({ runtime }) =>
       runtime !== null && runtime.members.size > 0 ? [runtime] : [],
     );
-    if (occupied.length === 0) return;
+    if (occupied.length === 0 || this.#counting) return;
+    this.#counting = true;
     try {
       const counts = await this.#parts.subscribersElsewhere(occupied.map((runtime) => runtime.doc_id));
       for (const [i, runtime] of occupied.entries()) runtime.heardElsewhere(counts[i] ?? 0);
     } catch {
       // Redis is away: nobody listens there either
+    } finally {
+      this.#counting = false;
     }
   }
 

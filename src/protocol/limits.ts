@@ -132,6 +132,8 @@ export const TIMES = {
   awareness_renew_ms: 15_000,
   /** How long those who wait for no edit of their own may be behind with what is on disk. */
   ack_others_ms: 200,
+  /** How often Redis is asked who listens to the channels of open documents. */
+  subscribers_look_ms: 500,
   /** How long an event waits on its way to a channel of Redis that nobody is known to listen to. */
   publish_unheard_ms: 200,
   /** Presence of one document is gathered for this long and sent as one frame. */

@@ -106,7 +106,7 @@ test('R5: acks, statuses and presence are published once the server knows of a s
   const json = await JsonClient.join(server, doc_id, ada);
   const messages = await listen(doc_id);
   const events = () => messages.flatMap(({ events }) => events);
-  server.clock.advance(TIMES.node_beat_ms);
+  server.clock.advance(TIMES.subscribers_look_ms);
   await until('the first ack', async () => {
     const { changes } = await json.edit([{ insert: '>' }]);
     await json.acked(changes.rev);
