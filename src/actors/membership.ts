@@ -52,11 +52,11 @@ export class Membership {
   }
 
   /**
-   * Seats a member. Of two connections of one JSON client the one that was opened later stays; false when that is not this
-   * one, which is closed then.
+   * Seats a member. Of two connections of one client the one that was opened later stays; false when that is not this one,
+   * which is closed then.
    */
   join(member: Member): boolean {
-    if (member.wire === 'json' && !this.#replaceOlder(member)) return false;
+    if (!this.#replaceOlder(member)) return false;
     this.#members.set(member.member_id, member);
     this.#count(member, 1);
     this.#presence.join(member);
@@ -79,16 +79,23 @@ export class Membership {
     member.close(code, reason);
   }
 
-  /** A user's role changed; null means that they may not be here any more. */
-  role(user_id: string, role: Role | null): void {
+  /**
+   * A user's role changed; null means that they may not be here any more. Returns the Yjs members who may edit now and might
+   * not before.
+   */
+  role(user_id: string, role: Role | null): readonly YjsMember[] {
+    const promoted: YjsMember[] = [];
     for (const member of [...this.#members.values()]) {
       if (member.user_id !== user_id || member.role === role) continue;
       if (role === null) this.expel(member, CLOSE.FORBIDDEN, 'you are no longer allowed on this document');
       else {
+        const viewed = member.role === 'viewer';
         member.role = role;
         if (member.wire === 'json') tell(member, { type: 'role', doc_id: this.#parts.doc_id, role });
+        else if (viewed) promoted.push(member);
       }
     }
+    return promoted;
   }
 
   /** Everybody, as `ready` and REST list them. */
@@ -142,9 +149,10 @@ export class Membership {
   }
 
   /** False: it is the older one itself, whose joining took longer than its client's patience. */
-  #replaceOlder(member: JsonMember): boolean {
+  #replaceOlder(member: Member): boolean {
     for (const other of [...this.#members.values()]) {
-      if (other.wire !== 'json' || other.user_id !== member.user_id || other.client_id !== member.client_id) continue;
+      if (other.client_id !== member.client_id || other.user_id !== member.user_id || other.wire !== member.wire)
+        continue;
       const [older, stays] = other.opened_at > member.opened_at ? [member, false] : [other, true];
       this.expel(older, CLOSE.REPLACED, 'a newer connection has this client_id');
       if (!stays) return false;

@@ -131,6 +131,24 @@ describe('a member', () => {
     expect([other.closed, rig.runtime.members.size]).toEqual([null, 1]);
   });
 
+  test('on the Yjs wire is asked for what it has once it may edit, and not when it may no more', () => {
+    const member = rig.yjs();
+    const step1s = (): number => member.frames().filter(({ kind }) => kind === 'step1').length;
+    const become = (role: 'viewer' | 'editor' | 'owner'): number => {
+      const before = step1s();
+      rig.turn({ kind: 'role', user_id: member.user_id, role });
+      return step1s() - before;
+    };
+    expect([become('viewer'), become('editor'), become('owner'), become('viewer')]).toEqual([0, 1, 0, 0]);
+    const doc = new Y.Doc();
+    doc.getText('content').insert(0, 'refused');
+    rig.turn({ kind: 'update', member, update: Y.encodeStateAsUpdate(doc), whole: false });
+    expect(rig.runtime.replica.length()).toBe(0);
+    expect(become('editor')).toBe(1);
+    rig.turn({ kind: 'update', member, update: Y.encodeStateAsUpdate(doc), whole: true });
+    expect(rig.runtime.replica.length()).toBe(7);
+  });
+
   test('is counted, so that the statechart knows whether anybody is here', () => {
     const [json, yjs] = [rig.json(), rig.yjs()];
     rig.turn({ kind: 'leave', member: json });

@@ -181,7 +181,10 @@ export class DocumentRuntime {
       case 'leave':
         return this.members.leave(entry.member);
       case 'role':
-        return this.members.role(entry.user_id, entry.role);
+        // What was refused until now is asked for: their screens show it.
+        for (const member of this.members.role(entry.user_id, entry.role))
+          member.send(step1Frame(this.replica.stateVector()));
+        return;
     }
   }
 
@@ -363,11 +366,12 @@ export class DocumentRuntime {
 
   #joinYjs(member: YjsMember, out: Outbox): void {
     this.#send(out);
+    const awareness = this.members.size > 0;
+    if (!this.members.join(member)) return;
     member.subscribe();
     member.send(step1Frame(this.replica.stateVector()));
-    if (this.members.size > 0) this.members.tellAwareness(member);
+    if (awareness) this.members.tellAwareness(member);
     this.#acks.join(member, this.ledger.epoch, this.ledger.durable_rev);
-    this.members.join(member);
   }
 
   /** Sends what a client with this state vector lacks; edits of this very turn go first, as the others get them. */

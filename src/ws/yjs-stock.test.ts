@@ -120,3 +120,18 @@ test('Y43: a provider that is refused for good stops trying', async () => {
   expect(closed).toMatchObject([{ code: CLOSE.NOT_FOUND }]);
   expect(client.provider.shouldConnect).toBe(false);
 });
+
+test('Y44: what a viewer typed is there once the viewer may edit, without another edit', async () => {
+  const warn = spyOn(console, 'warn').mockImplementation(() => {});
+  try {
+    const doc_id = await shared('text');
+    const [author, viewer] = [await stock(doc_id, ada), await stock(doc_id, eve)];
+    viewer.text.insert(0, 'mine ');
+    await until('the refusal', () => warn.mock.calls.flat().join(' ').includes('permission denied'));
+    expect(author.text.toString()).toBe('text');
+    await server.share(ada, doc_id, eve, 'editor');
+    await author.reads('mine text');
+  } finally {
+    warn.mockRestore();
+  }
+});
