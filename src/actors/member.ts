@@ -21,8 +21,6 @@ interface MemberBase {
   readonly user_id: string;
   readonly display_name: string;
   readonly client_id: string;
-  /** When its client connected, on this node's monotonic clock. */
-  readonly opened_at: number;
   /** Changes when permissions do. */
   role: Role;
   /** Starts receiving what is fanned out for the document. Called in the turn of the join. */
@@ -34,6 +32,8 @@ interface MemberBase {
 /** A member that speaks JSON. */
 export interface JsonMember extends MemberBase {
   readonly wire: 'json';
+  /** When its client connected, on this node's monotonic clock. */
+  readonly opened_at: number;
   /** Sends one event; `text` is its JSON where the caller has it already. */
   send(text: string): void;
 }

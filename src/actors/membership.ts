@@ -52,11 +52,11 @@ export class Membership {
   }
 
   /**
-   * Seats a member. Of two connections of one client the one that was opened later stays; false when that is not this one,
-   * which is closed then.
+   * Seats a member. Of two connections of one JSON client the one that was opened later stays; false when that is not this
+   * one, which is closed then.
    */
   join(member: Member): boolean {
-    if (!this.#replaceOlder(member)) return false;
+    if (member.wire === 'json' && !this.#replaceOlder(member)) return false;
     this.#members.set(member.member_id, member);
     this.#count(member, 1);
     this.#presence.join(member);
@@ -149,10 +149,9 @@ export class Membership {
   }
 
   /** False: it is the older one itself, whose joining took longer than its client's patience. */
-  #replaceOlder(member: Member): boolean {
+  #replaceOlder(member: JsonMember): boolean {
     for (const other of [...this.#members.values()]) {
-      if (other.client_id !== member.client_id || other.user_id !== member.user_id || other.wire !== member.wire)
-        continue;
+      if (other.wire !== 'json' || other.user_id !== member.user_id || other.client_id !== member.client_id) continue;
       const [older, stays] = other.opened_at > member.opened_at ? [member, false] : [other, true];
       this.expel(older, CLOSE.REPLACED, 'a newer connection has this client_id');
       if (!stays) return false;

@@ -366,12 +366,11 @@ export class DocumentRuntime {
 
   #joinYjs(member: YjsMember, out: Outbox): void {
     this.#send(out);
-    const awareness = this.members.size > 0;
-    if (!this.members.join(member)) return;
     member.subscribe();
     member.send(step1Frame(this.replica.stateVector()));
-    if (awareness) this.members.tellAwareness(member);
+    if (this.members.size > 0) this.members.tellAwareness(member);
     this.#acks.join(member, this.ledger.epoch, this.ledger.durable_rev);
+    this.members.join(member);
   }
 
   /** Sends what a client with this state vector lacks; edits of this very turn go first, as the others get them. */

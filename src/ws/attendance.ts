@@ -60,14 +60,10 @@ export abstract class Attendance implements WatchedMember {
   /** Which door, for metrics and logs. */
   abstract readonly door: 'json' | 'yjs' | 'hocuspocus';
 
-  /** When its client came, on this node's monotonic clock. */
-  protected readonly opened_at: number;
-
   /** `hello_bytes`: how much of the hello counts as waiting. */
   constructor(hello: Hello, parts: DoorParts, waiting: Waiting = { bytes: 0 }, hello_bytes = 0) {
     this.hello = hello;
     this.parts = parts;
-    this.opened_at = parts.clock.monotonic();
     this.doc_id = hello.doc_id.toLowerCase();
     this.#waiting = waiting;
     waiting.bytes += hello_bytes;

@@ -217,7 +217,6 @@ export class HocuspocusDocument extends Attendance {
       user_id: identity.caller.user_id,
       display_name: identity.display_name,
       client_id: this.parts.random.id(),
-      opened_at: this.opened_at,
       role: identity.role,
       subscribe: () => this.#subscribe(),
       send: (frame) => this.#send(frame),

@@ -23,6 +23,7 @@ import { topics } from './topics.ts';
 /** See the head of this file. */
 export class JsonSession extends Session {
   readonly door = 'json';
+  readonly #opened_at = this.parts.clock.monotonic();
   #renewals: Promise<void> = Promise.resolve();
   #renewals_waiting = 0;
 
@@ -171,7 +172,7 @@ export class JsonSession extends Session {
     const { socket, doc_id } = this;
     return {
       wire: 'json',
-      opened_at: this.opened_at,
+      opened_at: this.#opened_at,
       member_id: nextMemberId(),
       place: 'here',
       user_id: identity.caller.user_id,

@@ -234,19 +234,6 @@ test('C12: a newer JSON connection of the same user and client_id replaces the o
   await Promise.all([others.settled(), elsewhere.settled(), yjs.settled()]);
 });
 
-test('C12: so does a newer connection of the Yjs door with the client_id of an open one', async () => {
-  const shared = await server.createDocument(ada, 'text');
-  const query = { client_id: CLIENT };
-  const older = await YjsClient.join(server, shared, ada, { query });
-  const [drawn, json] = await Promise.all([
-    YjsClient.join(server, shared, ada),
-    JsonClient.join(server, shared, ada, { query }),
-  ]);
-  const newer = await YjsClient.join(server, shared, ada, { query });
-  expect((await older.closed).code).toBe(CLOSE.REPLACED);
-  await Promise.all([newer.settled(), drawn.settled(), json.settled()]);
-});
-
 test('C15: a node that stops writes everything, then closes its sockets with 1012', async () => {
   const shared = await server.createDocument(ada);
   const [json, yjs] = await Promise.all([JsonClient.join(server, shared, ada), YjsClient.join(server, shared, ada)]);

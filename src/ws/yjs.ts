@@ -78,7 +78,6 @@ export class YjsSession extends Session {
       user_id: identity.caller.user_id,
       display_name: identity.display_name,
       client_id,
-      opened_at: this.opened_at,
       role: identity.role,
       subscribe: () => {
         socket.subscribe(topics.yjs(doc_id));

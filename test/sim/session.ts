@@ -181,12 +181,12 @@ export class Session implements End {
       user_id,
       display_name: 'Ada',
       client_id,
-      opened_at: this.#opened_at,
       role: 'editor' as const,
       send: (frame: Frame) => this.send(frame),
       close: (code: number, reason: string) => this.close(code, reason),
     };
-    if (wire === 'json') return { ...base, wire, subscribe: () => this.#joined(`j:${doc_id}`) };
+    if (wire === 'json')
+      return { ...base, wire, opened_at: this.#opened_at, subscribe: () => this.#joined(`j:${doc_id}`) };
     return { ...base, wire, door: 'yjs', acks: true, subscribe: () => this.#joined(`y:${doc_id}`) };
   }
 }

@@ -228,7 +228,6 @@ export class TestJsonMember implements JsonMember {
 /** A y-websocket connection that remembers. */
 export class TestYjsMember implements YjsMember {
   readonly wire = 'yjs';
-  opened_at = 0;
   readonly door: 'yjs' | 'hocuspocus' = 'yjs';
   readonly place: 'here' | 'elsewhere' = 'here';
   readonly member_id = ++members;

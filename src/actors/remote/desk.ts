@@ -197,6 +197,7 @@ export class Desk {
 
   #member(seat: Seat, document: OpenDocument, runtime: DocumentRuntime): Member {
     const { doc, m, door, acks, age_ms, ...who } = seat.join;
+    const opened_at = this.#parts.clock.monotonic() - age_ms;
     const post = this.#post;
     const base = {
       member_id: nextMemberId(),
@@ -204,7 +205,6 @@ export class Desk {
       user_id: who.user_id,
       display_name: who.display_name,
       client_id: who.client_id,
-      opened_at: this.#parts.clock.monotonic() - age_ms,
       role: who.role,
       subscribe: () => {
         const { epoch, claim_id } = runtime.ledger;
@@ -218,7 +218,8 @@ export class Desk {
         document.push({ kind: 'leave', member });
       },
     };
-    const member: Member = door === 'json' ? { ...base, wire: 'json' } : { ...base, wire: 'yjs', door, acks };
+    const member: Member =
+      door === 'json' ? { ...base, wire: 'json', opened_at } : { ...base, wire: 'yjs', door, acks };
     return member;
   }
 }

@@ -283,7 +283,7 @@ export class RemoteDocument implements DocumentHandle {
       display_name,
       client_id,
       role,
-      age_ms: this.#parts.clock.monotonic() - member.opened_at,
+      age_ms: member.wire === 'json' ? this.#parts.clock.monotonic() - member.opened_at : 0,
       acks: member.wire === 'yjs' && member.acks,
       named: request?.named ?? false,
       point: request?.point ?? null,
