@@ -141,8 +141,8 @@ export class Sessions {
   }
 
   /**
-   * Signs out: both credentials that were shown stop working, with the sessions that they are of. Errors: UNAUTHENTICATED (the refresh token is not one of
-   * the caller's).
+   * Signs out: both credentials that were shown stop working, with the sessions that they are of.
+   * Errors: UNAUTHENTICATED (the refresh token is not one of the caller's).
    */
   async end(caller: Caller, refresh_token: string, source: Source): Promise<void> {
     const { user_id, session_id } = caller;

@@ -41,6 +41,7 @@ export class AttributionAnswer {
     return null;
   }
 }
+
 /** The most that one stretch takes: three numbers of up to 16 digits, an id, a time and the names. */
 const STRETCH_BYTES_MAX = 192;
 const STRETCH_BYTES_USUAL = 128;
