@@ -40,13 +40,12 @@ export class LiveDocument {
   readonly doc = new Y.Doc();
   readonly text = this.doc.getText('content');
   readonly provider: WebsocketProvider;
-  /** Whether the one who types may edit; the indicator depends on it. */
-  may_edit = true;
+  #may_edit = true;
   #watcher: LiveWatcher | null = null;
   readonly #unacked = new Unacked();
   #opened = false;
   #lost_since: number | null = performance.now();
-  #settled_at = 0;
+  #settled_at = Number.NEGATIVE_INFINITY;
   #news_seen = new Map<number, unknown>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #destroyed = false;
@@ -66,6 +65,18 @@ export class LiveDocument {
     this.provider.awareness.setLocalState({ user: { name: user.display_name, color: colorOf(user.id) } });
     this.#listen();
     void this.#connect(() => session.token());
+  }
+
+  /** Whether the one who types may edit; the indicator depends on it. */
+  get may_edit(): boolean {
+    return this.#may_edit;
+  }
+
+  set may_edit(may_edit: boolean) {
+    if (may_edit === this.#may_edit) return;
+    this.#may_edit = may_edit;
+    // It may say something that is over by itself in a moment, and has to be looked at again then.
+    this.#changed();
   }
 
   /** What the indicator says now. */
@@ -220,7 +231,7 @@ export class LiveDocument {
   #facts() {
     return {
       now: performance.now(),
-      may_edit: this.may_edit,
+      may_edit: this.#may_edit,
       opened: this.#opened,
       lost_since: this.#lost_since,
       unacked_since: this.#unacked.since,
